@@ -1,0 +1,43 @@
+// Files: read-only mappings, small whole-file reads, atomic writes. Owns descriptors and mappings;
+// knows nothing about formats. Only regular files are opened (no devices, pipes or directories).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace weir {
+
+/// A whole file mapped read-only. Nothing is read until touched. Shared by everything that points
+/// into it (a Buffer keeps it alive).
+class MappedFile {
+ public:
+  /// Throws not_found, io, or invalid_argument (not a regular file).
+  static std::shared_ptr<const MappedFile> open(const std::filesystem::path& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  MappedFile(std::filesystem::path path, const std::byte* data, size_t size)
+      : path_(std::move(path)), data_(data), size_(size) {}
+  std::filesystem::path path_;
+  const std::byte* data_;
+  size_t size_;
+};
+
+/// Reads a whole regular file of at most `limit` bytes.
+std::string read_file(const std::filesystem::path& path, uint64_t limit = uint64_t{64} << 20);
+
+/// Writes a file so that a crash leaves either the old content or the new: temporary file in the
+/// same folder, fsync, rename.
+void write_file_atomically(const std::filesystem::path& path, std::string_view content);
+
+}  // namespace weir
