@@ -4,15 +4,24 @@ namespace weir {
 
 std::string_view code_name(Code code) {
   switch (code) {
-    case Code::invalid_argument: return "invalid_argument";
-    case Code::not_found: return "not_found";
-    case Code::io: return "io";
-    case Code::bad_format: return "bad_format";
-    case Code::unsupported: return "unsupported";
-    case Code::limit_exceeded: return "limit_exceeded";
-    case Code::numeric: return "numeric_error";
-    case Code::cancelled: return "cancelled";
-    case Code::internal: return "internal";
+    case Code::invalid_argument:
+      return "invalid_argument";
+    case Code::not_found:
+      return "not_found";
+    case Code::io:
+      return "io";
+    case Code::bad_format:
+      return "bad_format";
+    case Code::unsupported:
+      return "unsupported";
+    case Code::limit_exceeded:
+      return "limit_exceeded";
+    case Code::numeric:
+      return "numeric_error";
+    case Code::cancelled:
+      return "cancelled";
+    case Code::internal:
+      return "internal";
   }
   return "internal";
 }
