@@ -1,0 +1,7 @@
+// Stands in for the x86 tables on other processors.
+#include "kernels/isa_tables.h"
+
+namespace weir::kernels {
+const KernelTable* avx512_table() { return nullptr; }
+const KernelTable* avx2_table() { return nullptr; }
+}  // namespace weir::kernels

@@ -1,0 +1,94 @@
+// Canonical attention over KV pages: segments of 256 absolute positions, each an online softmax
+// over its pages of 16 in order; segments merged in ascending order, empty ones skipped. What a
+// query sees depends on its position only.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "kernels/ref/math.h"
+#include "kernels/ref/ref.h"
+#include "tensor/blocks.h"
+
+namespace weir::kernels::ref {
+namespace {
+
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+
+float element(DType type, const std::byte* base, int64_t index) {
+  float value;
+  to_float(type, base + bytes_of(type, index), 1, &value);
+  return value;
+}
+
+/// Softmax state: largest score m, sum l of exp(score - m), weighted sum o of values.
+struct State {
+  float m = kMinusInfinity;
+  float l = 0.0f;
+  float o[kMaxHeadDim] = {};
+};
+
+/// Adds positions [first, last) of one page to the state.
+void add_page(const AttentionArgs& a, const float* q, const std::byte* page, int first, int last,
+              State& state) {
+  float s[16];
+  float largest = state.m;
+  for (int j = first; j < last; ++j) {
+    float dot = 0.0f;
+    for (int64_t i = 0; i < a.head_dim; ++i)
+      dot = std::fma(q[i], element(a.kv_type, page + a.k_offset, i * 16 + j), dot);
+    s[j] = dot * a.scale;
+    if (a.softcap != 0.0f) s[j] = a.softcap * tanh(s[j] / a.softcap);
+    largest = max_of(s[j], largest);
+  }
+  float p[16] = {};
+  for (int j = first; j < last; ++j) p[j] = exp(s[j] - largest);
+  const float correction = exp(state.m - largest);
+  state.l = std::fma(state.l, correction, reduce16(p));
+  state.m = largest;
+  for (int64_t i = 0; i < a.value_dim; ++i) {
+    float o = state.o[i] * correction;
+    for (int j = first; j < last; ++j)
+      o = std::fma(p[j], element(a.kv_type, page + a.v_offset, j * a.value_dim + i), o);
+    state.o[i] = o;
+  }
+}
+
+void merge(const State& segment, int64_t value_dim, State& total) {
+  const float m = max_of(segment.m, total.m);
+  const float keep = exp(total.m - m), add = exp(segment.m - m);
+  total.l = std::fma(total.l, keep, segment.l * add);
+  for (int64_t i = 0; i < value_dim; ++i)
+    total.o[i] = std::fma(total.o[i], keep, segment.o[i] * add);
+  total.m = m;
+}
+
+void one_query(const AttentionArgs& a, const float* q, int64_t position, float* out) {
+  const int64_t begin = a.window > 0 ? std::max<int64_t>(0, position - a.window + 1) : 0;
+  const int64_t end = position + 1;
+  State total;
+  for (int64_t start = begin / kAttentionSegment * kAttentionSegment; start < end;
+       start += kAttentionSegment) {
+    State segment;
+    for (int64_t page = start; page < std::min(end, start + kAttentionSegment);
+         page += kPageTokens) {
+      const int64_t first = std::max(begin, page), last = std::min(end, page + kPageTokens);
+      if (first >= last) continue;
+      add_page(a, q, a.pages[page / kPageTokens], static_cast<int>(first - page),
+               static_cast<int>(last - page), segment);
+    }
+    merge(segment, a.value_dim, total);
+  }
+  for (int64_t i = 0; i < a.value_dim; ++i) out[i] = total.o[i] / total.l;
+}
+
+}  // namespace
+
+void attention(const AttentionArgs& a) {
+  for (int64_t t = 0; t < a.tokens; ++t)
+    for (int64_t g = 0; g < a.group; ++g)
+      one_query(a, a.q + t * a.q_stride + g * a.head_dim, a.positions[t],
+                a.out + t * a.out_stride + g * a.value_dim);
+}
+
+}  // namespace weir::kernels::ref

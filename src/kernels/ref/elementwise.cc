@@ -1,0 +1,142 @@
+// Canonical quantisation of activations, norms, rotary embedding, activations, softmax.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "kernels/ref/math.h"
+#include "kernels/ref/ref.h"
+#include "tensor/blocks.h"
+
+namespace weir::kernels::ref {
+namespace {
+
+/// One block of `block` activations; the sums cover runs of `run` values.
+void quantize_block(const float* x, int block, int run, int8_t* q, float* d, int16_t* s) {
+  uint32_t largest = 0;  // magnitudes compare as integers; NaN is above infinity
+  for (int i = 0; i < block; ++i)
+    largest = std::max(largest, std::bit_cast<uint32_t>(x[i]) & 0x7fffffffu);
+  std::memset(q, 0, static_cast<size_t>(block));
+  std::memset(s, 0, static_cast<size_t>(block / run) * sizeof(int16_t));
+  if (largest >= 0x7f800000u) {
+    *d = std::numeric_limits<float>::quiet_NaN();
+    return;
+  }
+  const float magnitude = std::bit_cast<float>(largest);
+  *d = 0.0f;
+  if (magnitude < kQuantFloor) return;
+  *d = magnitude / 127.0f;
+  const float inverse = 127.0f / magnitude;
+  for (int i = 0; i < block; ++i) {
+    q[i] = static_cast<int8_t>(std::nearbyint(x[i] * inverse));
+    s[i / run] = static_cast<int16_t>(s[i / run] + q[i]);
+  }
+}
+
+/// Sum over i of f(i) by 16 strided FMA chains and the tree.
+float sum_of_squares(const float* x, int64_t n, float shift) {
+  float lanes[16] = {};
+  for (int64_t i = 0; i < n; ++i) {
+    const float value = x[i] - shift;
+    lanes[i % 16] = std::fma(value, value, lanes[i % 16]);
+  }
+  return reduce16(lanes);
+}
+
+float strided_sum(const float* x, int64_t n) {
+  float lanes[16] = {};
+  for (int64_t i = 0; i < n; ++i) lanes[i % 16] += x[i];
+  return reduce16(lanes);
+}
+
+float apply(Activation f, float x) {
+  switch (f) {
+    case Activation::silu:
+      return silu(x);
+    case Activation::gelu_tanh:
+      return gelu_tanh(x);
+    case Activation::gelu_erf:
+      return gelu_erf(x);
+    case Activation::relu:
+      return max_of(x, 0.0f);
+    case Activation::relu_squared: {
+      const float positive = max_of(x, 0.0f);
+      return positive * positive;
+    }
+  }
+  return x;
+}
+
+}  // namespace
+
+void quantize32(const float* x, int64_t k, int8_t* q, float* d, int16_t* s) {
+  for (int64_t b = 0; b < k / 32; ++b) quantize_block(x + 32 * b, 32, 32, q + 32 * b, d + b, s + b);
+}
+
+void quantize256(const float* x, int64_t k, int8_t* q, float* d, int16_t* s) {
+  for (int64_t b = 0; b < k / 256; ++b)
+    quantize_block(x + 256 * b, 256, 16, q + 256 * b, d + b, s + 16 * b);
+}
+
+void rms_norm(const float* x, const float* weight, int64_t n, float eps, float* out) {
+  const float mean = sum_of_squares(x, n, 0.0f) / static_cast<float>(n);
+  const float inverse = 1.0f / std::sqrt(mean + eps);
+  for (int64_t i = 0; i < n; ++i) {
+    const float y = x[i] * inverse;
+    out[i] = weight != nullptr ? y * weight[i] : y;
+  }
+}
+
+void layer_norm(const float* x, const float* weight, const float* bias, int64_t n, float eps,
+                float* out) {
+  const float mean = strided_sum(x, n) / static_cast<float>(n);
+  const float variance = sum_of_squares(x, n, mean) / static_cast<float>(n);
+  const float inverse = 1.0f / std::sqrt(variance + eps);
+  for (int64_t i = 0; i < n; ++i) {
+    float y = (x[i] - mean) * inverse;
+    if (weight != nullptr) y = y * weight[i];
+    out[i] = bias != nullptr ? y + bias[i] : y;
+  }
+}
+
+void rope_adjacent(float* x, const float* cos, const float* sin, int64_t pairs) {
+  for (int64_t i = 0; i < pairs; ++i) {
+    const float a = x[2 * i], b = x[2 * i + 1];
+    x[2 * i] = std::fma(a, cos[i], -(b * sin[i]));
+    x[2 * i + 1] = std::fma(b, cos[i], a * sin[i]);
+  }
+}
+
+void rope_split(float* x, const float* cos, const float* sin, int64_t pairs) {
+  for (int64_t i = 0; i < pairs; ++i) {
+    const float a = x[i], b = x[i + pairs];
+    x[i] = std::fma(a, cos[i], -(b * sin[i]));
+    x[i + pairs] = std::fma(b, cos[i], a * sin[i]);
+  }
+}
+
+void activate(Activation f, const float* x, const float* up, int64_t n, float* out) {
+  for (int64_t i = 0; i < n; ++i) {
+    const float y = apply(f, x[i]);
+    out[i] = up != nullptr ? y * up[i] : y;
+  }
+}
+
+void softcap(float* x, int64_t n, float cap) {
+  for (int64_t i = 0; i < n; ++i) x[i] = cap * tanh(x[i] / cap);
+}
+
+void softmax(float* x, int64_t n) {
+  float largest = -std::numeric_limits<float>::infinity();
+  for (int64_t i = 0; i < n; ++i) largest = max_of(x[i], largest);
+  for (int64_t i = 0; i < n; ++i) x[i] = exp(x[i] - largest);
+  const float sum = strided_sum(x, n);
+  for (int64_t i = 0; i < n; ++i) x[i] = x[i] / sum;
+}
+
+void to_half(const float* x, int64_t n, uint16_t* out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = float_to_half(x[i]);
+}
+
+}  // namespace weir::kernels::ref
