@@ -177,7 +177,7 @@ class Peer {
  private:
   void make_context(const Options& options) {
     auto params = llama_.get<ContextParams()>("llama_context_default_params")();
-    params.n_ctx = static_cast<uint32_t>(std::max(options.prompt, options.generate));
+    params.n_ctx = static_cast<uint32_t>(std::max({512, options.prompt, options.generate}));
     params.n_batch = 512;
     params.n_ubatch = 512;
     context_ = llama_.get<Context*(Model*, ContextParams)>("llama_init_from_model")(model_, params);
