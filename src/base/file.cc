@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "base/error.h"
 
@@ -85,28 +86,43 @@ std::string read_file(const std::filesystem::path& path, uint64_t limit) {
   return content;
 }
 
-void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
-  std::string temporary = path.string() + ".XXXXXX";
-  const int raw = ::mkstemp(temporary.data());
-  if (raw < 0)
-    fail(Code::io, "cannot create a file beside {}: {}", path.string(), std::strerror(errno));
-  const auto give_up = [&](const char* step) {
-    const int error = errno;
-    ::unlink(temporary.c_str());
-    fail(Code::io, "cannot {} {}: {}", step, path.string(), std::strerror(error));
-  };
-  {
-    const Descriptor fd(raw);
-    size_t done = 0;
-    while (done < content.size()) {
-      const ssize_t put = ::write(fd.get(), content.data() + done, content.size() - done);
-      if (put < 0 && errno == EINTR) continue;
-      if (put <= 0) give_up("write");
-      done += static_cast<size_t>(put);
-    }
-    if (::fchmod(fd.get(), 0644) != 0 || ::fsync(fd.get()) != 0) give_up("sync");
+FileWriter::FileWriter(std::filesystem::path path)
+    : path_(std::move(path)), temporary_(path_.string() + ".XXXXXX") {
+  fd_ = ::mkstemp(temporary_.data());
+  if (fd_ < 0)
+    fail(Code::io, "cannot create a file beside {}: {}", path_.string(), std::strerror(errno));
+}
+
+FileWriter::~FileWriter() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(temporary_.c_str());
+}
+
+void FileWriter::append(std::span<const std::byte> bytes) {
+  WEIR_CHECK(fd_ >= 0, "append after commit");
+  while (!bytes.empty()) {
+    const ssize_t put = ::write(fd_, bytes.data(), bytes.size());
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) fail(Code::io, "cannot write {}: {}", path_.string(), std::strerror(errno));
+    bytes = bytes.subspan(static_cast<size_t>(put));
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) give_up("rename onto");
+}
+
+void FileWriter::commit() {
+  WEIR_CHECK(fd_ >= 0, "commit twice");
+  if (::fchmod(fd_, 0644) != 0 || ::fsync(fd_) != 0)
+    fail(Code::io, "cannot sync {}: {}", path_.string(), std::strerror(errno));
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0)
+    fail(Code::io, "cannot rename onto {}: {}", path_.string(), std::strerror(errno));
+  ::close(fd_);
+  fd_ = -1;
+}
+
+void write_file_atomically(const std::filesystem::path& path, std::string_view content) {
+  FileWriter writer(path);
+  writer.append(std::as_bytes(std::span(content)));
+  writer.commit();
 }
 
 }  // namespace weir

@@ -36,8 +36,26 @@ class MappedFile {
 /// Reads a whole regular file of at most `limit` bytes.
 std::string read_file(const std::filesystem::path& path, uint64_t limit = uint64_t{64} << 20);
 
-/// Writes a file so that a crash leaves either the old content or the new: temporary file in the
-/// same folder, fsync, rename.
+/// Writes a file piece by piece so that a crash, an error or an exception leaves the old content:
+/// temporary file in the same folder; commit() does fsync and rename. Without commit() nothing
+/// stays.
+class FileWriter {
+ public:
+  explicit FileWriter(std::filesystem::path path);
+  ~FileWriter();
+  FileWriter(const FileWriter&) = delete;
+  FileWriter& operator=(const FileWriter&) = delete;
+
+  void append(std::span<const std::byte> bytes);
+  void commit();
+
+ private:
+  std::filesystem::path path_;
+  std::string temporary_;
+  int fd_ = -1;
+};
+
+/// The same for content that is in memory.
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
 }  // namespace weir
