@@ -9,18 +9,19 @@ DEPS ?= yes
 
 WEIR := build/release/weir
 PROMPT := Hello! What is Weir?
+configure = cmake --preset $(1) --log-level=WARNING >/dev/null
 install_deps = $(if $(filter no,$(DEPS)),@true,@scripts/install-deps $(1))
 
 .PHONY: build run test bench lint fuzz asan tsan neon deb peers clean help
 
 build: ## Install what is missing and build build/release/weir
 	$(call install_deps)
-	@cmake --preset release --log-level=WARNING
+	@$(call configure,release)
 	@cmake --build --preset release -j$(JOBS)
 
 run: ## Build, then talk to the embedded model (ARGS= passes other arguments to weir)
 	$(call install_deps)
-	@cmake --preset release --log-level=WARNING
+	@$(call configure,release)
 	@cmake --build --preset release -j$(JOBS) --target weir
 ifneq ($(strip $(ARGS)),)
 	@$(WEIR) $(ARGS)
@@ -30,14 +31,14 @@ endif
 
 test: ## Build and run all tests, the ARM kernels included (under an emulator)
 	$(call install_deps,--with neon)
-	@cmake --preset release --log-level=WARNING
+	@$(call configure,release)
 	@cmake --build --preset release -j$(JOBS)
 	@ctest --preset release -j$(JOBS)
 	@$(MAKE) --no-print-directory neon DEPS=no
 
 bench: ## Micro-benchmarks of the kernels and weir bench on the embedded model
 	$(call install_deps)
-	@cmake --preset release -DWEIR_BENCH=ON --log-level=WARNING
+	@$(call configure,release -DWEIR_BENCH=ON)
 	@cmake --build --preset release -j$(JOBS)
 	@scripts/bench
 
@@ -51,7 +52,7 @@ fuzz: ## Run every fuzz target for SECONDS_EACH seconds
 
 asan tsan: ## Unit tests under AddressSanitizer + UBSan, or under ThreadSanitizer
 	$(call install_deps)
-	@cmake --preset $@ --log-level=WARNING
+	@$(call configure,$@)
 	@cmake --build --preset $@ -j$(JOBS)
 	@ctest --preset $@ -j$(JOBS)
 
@@ -60,20 +61,20 @@ neon: ## Cross-build the ARM kernels and test them under qemu
 	@if ! command -v aarch64-linux-gnu-g++ qemu-aarch64-static >/dev/null; then \
 	  echo "neon: skipped, no aarch64-linux-gnu-g++ or qemu-aarch64-static here"; \
 	else \
-	  cmake --preset neon --log-level=WARNING && \
+	  $(call configure,neon) && \
 	  cmake --build --preset neon -j$(JOBS) && \
 	  ctest --preset neon -j$(JOBS); \
 	fi
 
 deb: ## Pack the program as a Debian package in build/release
 	$(call install_deps,--with deb)
-	@cmake --preset release --log-level=WARNING
+	@$(call configure,release)
 	@cmake --build --preset release -j$(JOBS) --target weir
 	@cd build/release && cpack -G DEB
 
 peers: ## Compare speed with llama.cpp as npm ships it (bench/peers/README.md)
 	$(call install_deps)
-	@cmake --preset release --log-level=WARNING
+	@$(call configure,release)
 	@cmake --build --preset release -j$(JOBS) --target weir
 	@bench/peers/install
 	@bench/peers/run
