@@ -58,7 +58,7 @@ asan tsan: ## Unit tests under AddressSanitizer + UBSan, or under ThreadSanitize
 
 neon: ## Cross-build the ARM kernels and test them under qemu
 	$(call install_deps,--with neon)
-	@if ! command -v aarch64-linux-gnu-g++ qemu-aarch64-static >/dev/null; then \
+	@if ! { command -v aarch64-linux-gnu-g++ && command -v qemu-aarch64-static; } >/dev/null; then \
 	  echo "neon: skipped, no aarch64-linux-gnu-g++ or qemu-aarch64-static here"; \
 	else \
 	  $(call configure,neon) && \
