@@ -1,0 +1,166 @@
+// Work on attention rows. Preparing is split by token, attending by (sequence, KV head, block of
+// tokens), and by groups of heads too where that gives fewer pieces than threads.
+#include "device/cpu/attention.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "tensor/blocks.h"
+
+namespace weir {
+namespace {
+
+using kernels::KernelTable;
+using kernels::kPageTokens;
+
+constexpr int64_t kTokenBlock = 16;
+
+void norm_heads(const KernelTable& table, float* x, int64_t heads, int64_t dim, const float* weight,
+                bool full_width, float epsilon) {
+  if (weight == nullptr) return;
+  if (full_width) {
+    table.rms_norm(x, weight, heads * dim, epsilon, x);
+    return;
+  }
+  for (int64_t h = 0; h < heads; ++h)
+    table.rms_norm(x + h * dim, weight, dim, epsilon, x + h * dim);
+}
+
+void rotate_heads(const KernelTable& table, RopeMode mode, float* x, int64_t heads, int64_t dim,
+                  const float* cos, const float* sin, int64_t pairs) {
+  if (mode == RopeMode::none) return;
+  const auto rotate = mode == RopeMode::adjacent ? table.rope_adjacent : table.rope_split;
+  for (int64_t h = 0; h < heads; ++h) rotate(x + h * dim, cos, sin, pairs);
+}
+
+/// Writes n floats as `type`, `step` elements apart.
+void store(const KernelTable& table, DType type, const float* x, int64_t n, std::byte* out,
+           int64_t step) {
+  if (type == DType::f32) {
+    auto* const to = reinterpret_cast<float*>(out);
+    for (int64_t i = 0; i < n; ++i) to[i * step] = x[i];
+    return;
+  }
+  auto* const to = reinterpret_cast<uint16_t*>(out);
+  if (type == DType::bf16) {
+    for (int64_t i = 0; i < n; ++i) to[i * step] = float_to_bfloat(x[i]);
+    return;
+  }
+  uint16_t half[kernels::kMaxHeadDim];
+  table.to_half(x, n, half);
+  for (int64_t i = 0; i < n; ++i) to[i * step] = half[i];
+}
+
+void store_row(const KernelTable& table, const KvView& kv, int64_t layer, int64_t position,
+               const float* k, const float* v) {
+  const KvLayout& layout = *kv.layout;
+  std::byte* const page = kv.pages[static_cast<size_t>(position / kPageTokens)];
+  const int64_t slot = position % kPageTokens, element = bytes_of(layout.type, 1);
+  for (int64_t h = 0; h < layout.kv_heads; ++h) {
+    store(table, layout.type, k + h * layout.key_dim, layout.key_dim,
+          page + layout.k_offset(layer, h) + slot * element, kPageTokens);
+    store(table, layout.type, v + h * layout.value_dim, layout.value_dim,
+          page + layout.v_offset(layer, h) + slot * layout.value_dim * element, 1);
+  }
+}
+
+void check(const AttentionRows& rows, std::span<const SequenceRun> runs, int64_t layer) {
+  int64_t next = 0;
+  for (const SequenceRun& run : runs) {
+    const KvLayout& l = *run.kv.layout;
+    WEIR_CHECK(run.first_row == next && run.rows >= 1, "run at row {}, expected {}", run.first_row,
+               next);
+    WEIR_CHECK(run.start >= 0 && run.start + run.rows <= run.kv.capacity(),
+               "positions {} to {} in pages for {}", run.start, run.start + run.rows - 1,
+               run.kv.capacity());
+    WEIR_CHECK(layer >= 0 && layer < l.layers && rows.heads % l.kv_heads == 0,
+               "layer {} of {}, {} heads over {} KV heads", layer, l.layers, rows.heads,
+               l.kv_heads);
+    WEIR_CHECK(l.key_dim <= kernels::kMaxHeadDim && l.value_dim <= kernels::kMaxHeadDim &&
+                   2 * rows.pairs <= l.key_dim,
+               "head of {} and {} values, {} turned", l.key_dim, l.value_dim, 2 * rows.pairs);
+    next += run.rows;
+  }
+  WEIR_CHECK(next == rows.tokens, "runs cover {} of {} rows", next, rows.tokens);
+}
+
+}  // namespace
+
+void prepare_attention(CpuDevice& device, const AttentionRows& rows,
+                       std::span<const SequenceRun> runs, int64_t layer) {
+  check(rows, runs, layer);
+  if (rows.tokens == 0) return;
+  const KernelTable& table = device.table();
+  const int64_t dim = runs[0].kv.layout->key_dim, kv_heads = runs[0].kv.layout->kv_heads;
+  device.for_each_row(rows.tokens, 4 * (rows.heads + kv_heads) * dim, [&](int64_t t, int) {
+    float* const q = rows.q + t * rows.q_stride;
+    float* const k = rows.k + t * rows.k_stride;
+    norm_heads(table, q, rows.heads, dim, rows.q_norm, rows.norm_full_width, rows.norm_epsilon);
+    norm_heads(table, k, kv_heads, dim, rows.k_norm, rows.norm_full_width, rows.norm_epsilon);
+    const float* const cos = rows.cos + t * rows.pairs;
+    const float* const sin = rows.sin + t * rows.pairs;
+    rotate_heads(table, rows.rope, q, rows.heads, dim, cos, sin, rows.pairs);
+    rotate_heads(table, rows.rope, k, kv_heads, dim, cos, sin, rows.pairs);
+    const auto run =
+        std::upper_bound(runs.begin(), runs.end(), t,
+                         [](int64_t row, const SequenceRun& r) { return row < r.first_row; }) -
+        1;
+    store_row(table, run->kv, layer, run->start + t - run->first_row, k,
+              rows.v + t * rows.v_stride);
+  });
+}
+
+void attend(CpuDevice& device, const AttentionRows& rows, std::span<const SequenceRun> runs,
+            const int32_t* positions, const AttentionShape& shape, float* out, int64_t out_stride) {
+  check(rows, runs, shape.layer);
+  if (rows.tokens == 0) return;
+  const KvLayout& layout = *runs[0].kv.layout;
+  const int64_t group = rows.heads / layout.kv_heads;
+  int64_t blocks = 0, work = 0;
+  for (const SequenceRun& run : runs) {
+    WEIR_CHECK(*run.kv.layout == layout, "sequences of one batch share a page layout");
+    blocks += div_up(run.rows, kTokenBlock);
+    work += run.rows * (run.start + run.rows) * rows.heads * (layout.key_dim + layout.value_dim);
+  }
+  // Pieces of a group read the same keys twice, so only where threads would stand idle.
+  const int64_t pieces =
+      std::clamp<int64_t>(device.threads() / (blocks * layout.kv_heads), 1, group);
+  device.run(work, [&](int thread, int threads) {
+    kernels::AttentionArgs args;
+    args.kv_type = layout.type;
+    args.head_dim = layout.key_dim;
+    args.value_dim = layout.value_dim;
+    args.q_stride = rows.q_stride;
+    args.window = shape.window;
+    args.scale = shape.scale;
+    args.softcap = shape.softcap;
+    args.out_stride = out_stride;
+    args.scratch = device.scratch(thread);
+    int64_t task = 0;
+    for (const SequenceRun& run : runs) {
+      args.pages = run.kv.pages.data();
+      // Later blocks see more positions; dealing them out in turn keeps the shares even.
+      for (int64_t begin = 0; begin < run.rows; begin += kTokenBlock) {
+        const int64_t row = run.first_row + begin;
+        args.tokens = std::min(kTokenBlock, run.rows - begin);
+        args.positions = positions + row;
+        for (int64_t h = 0; h < layout.kv_heads; ++h) {
+          args.k_offset = layout.k_offset(shape.layer, h);
+          args.v_offset = layout.v_offset(shape.layer, h);
+          for (int64_t p = 0; p < pieces; ++p) {
+            if (task++ % threads != thread) continue;
+            const int64_t first = group * p / pieces, last = group * (p + 1) / pieces;
+            args.group = last - first;
+            args.q = rows.q + row * rows.q_stride + (h * group + first) * layout.key_dim;
+            args.out = out + row * out_stride + (h * group + first) * layout.value_dim;
+            device.table().attention(args);
+          }
+        }
+      }
+    }
+  });
+}
+
+}  // namespace weir

@@ -1,0 +1,58 @@
+// The CPU as a device: threads, the kernel table in use, scratch memory for each thread. Owns
+// these; refuses to know models. One forward pass at a time.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+
+#include "base/thread_pool.h"
+#include "kernels/kernels.h"
+#include "tensor/tensor.h"
+
+namespace weir {
+
+class CpuDevice {
+ public:
+  /// `threads` 0: one for each core this process may use. `table` null: kernels::active_table().
+  explicit CpuDevice(int threads = 0, const kernels::KernelTable* table = nullptr);
+
+  int threads() const { return pool_.size(); }
+  const kernels::KernelTable& table() const { return table_; }
+
+  /// 64-byte aligned memory of a thread, enough for every kernel.
+  std::byte* scratch(int thread) {
+    return scratch_.data() + static_cast<size_t>(thread) * kScratchBytes;
+  }
+
+  /// Calls f(thread, threads) on every thread; work too small to split runs on the caller alone as
+  /// f(0, 1). `work` is in multiply-adds or touched floats, whichever is more.
+  template <typename F>
+  void run(int64_t work, const F& f) {
+    if (work < kSmallWork || pool_.size() == 1)
+      f(0, 1);
+    else
+      pool_.run(f);
+  }
+
+  /// Calls f(row, thread) for each of `rows` rows, contiguous rows on one thread.
+  template <typename F>
+  void for_each_row(int64_t rows, int64_t row_work, const F& f) {
+    run(rows == 1 ? 0 : rows * row_work, [&](int thread, int threads) {
+      const int64_t end = rows * (thread + 1) / threads;
+      for (int64_t row = rows * thread / threads; row < end; ++row) f(row, thread);
+    });
+  }
+
+ private:
+  // Below this a region costs more than it saves (waking a spinning thread takes about 1 us).
+  static constexpr int64_t kSmallWork = 16384;
+  static constexpr size_t kScratchBytes =
+      std::max(kernels::kMatmulScratch, kernels::kAttentionScratch);
+
+  ThreadPool pool_;
+  const kernels::KernelTable& table_;
+  Buffer scratch_;
+};
+
+}  // namespace weir

@@ -1,0 +1,162 @@
+// Shape checks and the split of rows over threads. A thread's rows stay in its cache between the
+// matmul and what follows it on the same rows (bias, activation, soft cap).
+#include "device/cpu/linear.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "tensor/blocks.h"
+
+namespace weir {
+namespace {
+
+using kernels::KernelTable;
+using kernels::MatmulArgs;
+
+void check_weight(const Tensor& weight, const Activations& x) {
+  WEIR_CHECK(weight.shape.rank() <= 2 && weight.columns() == x.width(),
+             "weight {} of type {} with activations {{{}, {}}}", weight.shape.to_string(),
+             info(weight.type).name, x.rows(), x.width());
+  WEIR_CHECK(info(weight.type).kind != DTypeClass::other, "a weight of type {}",
+             info(weight.type).name);
+}
+
+void add_bias(const float* bias, int64_t first, int64_t last, int64_t tokens, float* out,
+              int64_t stride) {
+  for (int64_t t = 0; t < tokens; ++t) {
+    float* const row = out + t * stride;
+    for (int64_t r = first; r < last; ++r) row[r] += bias[r];
+  }
+}
+
+/// Bias, scale and soft cap of rows [first, last).
+void finish(const KernelTable& table, const Projection& p, int64_t first, int64_t last,
+            int64_t tokens) {
+  if (p.bias != nullptr) add_bias(p.bias, first, last, tokens, p.out, p.out_stride);
+  for (int64_t t = 0; t < tokens; ++t) {
+    float* const row = p.out + t * p.out_stride;
+    if (p.scale != 1.0f)
+      for (int64_t r = first; r < last; ++r) row[r] *= p.scale;
+    if (p.softcap != 0.0f) table.softcap(row + first, last - first, p.softcap);
+  }
+}
+
+/// The part of `rows` rows that belongs to units [begin, end).
+struct Share {
+  int64_t first, last;
+};
+Share share_of(int64_t rows, int64_t begin, int64_t end) {
+  return {std::clamp<int64_t>(begin * kRowUnit, 0, rows),
+          std::clamp<int64_t>(end * kRowUnit, 0, rows)};
+}
+
+}  // namespace
+
+void matmul_rows(CpuDevice& device, int thread, const Tensor& weight, int64_t first, int64_t last,
+                 const Activations& x, int64_t x_row, int64_t tokens, float* out,
+                 int64_t out_stride) {
+  if (first >= last || tokens == 0) return;
+  MatmulArgs args;
+  args.w = weight.row(first);
+  args.row_bytes = weight.row_bytes();
+  args.rows = last - first;
+  args.k = weight.columns();
+  args.tokens = tokens;
+  const Forms form = form_of(weight.type);
+  if (form == Forms::real) {
+    args.x = x.data() + x_row * x.stride();
+    args.x_stride = x.stride();
+  } else {
+    args.xq = x.quantized(form);
+    args.xq.q += x_row * args.xq.q_stride;
+    args.xq.d += x_row * args.xq.d_stride;
+    args.xq.s += x_row * args.xq.s_stride;
+  }
+  args.out = out + first;
+  args.out_stride = out_stride;
+  args.scratch = device.scratch(thread);
+  device.table().matmul[static_cast<size_t>(weight.type)](args);
+}
+
+void matmul(CpuDevice& device, Activations& x, std::span<const Projection> projections) {
+  Forms forms = Forms::real;
+  int64_t units = 0, work = 0;
+  for (const Projection& p : projections) {
+    check_weight(*p.weight, x);
+    forms = forms | form_of(p.weight->type);
+    units += div_up(p.weight->rows(), kRowUnit);
+    work += p.weight->rows() * x.width() * x.rows();
+  }
+  if (x.rows() == 0) return;
+  x.ensure(device, forms);
+  device.run(work, [&](int thread, int threads) {
+    int64_t begin = units * thread / threads, end = units * (thread + 1) / threads;
+    for (const Projection& p : projections) {
+      const int64_t rows = p.weight->rows();
+      const auto [first, last] = share_of(rows, begin, end);
+      if (first < last) {
+        matmul_rows(device, thread, *p.weight, first, last, x, 0, x.rows(), p.out, p.out_stride);
+        finish(device.table(), p, first, last, x.rows());
+      }
+      begin -= div_up(rows, kRowUnit);
+      end -= div_up(rows, kRowUnit);
+    }
+  });
+}
+
+void feed_forward_in(CpuDevice& device, Activations& x, const FeedForwardIn& layer,
+                     Activations& hidden, Activations& spare) {
+  const Tensor& up = *layer.up;
+  check_weight(up, x);
+  Forms forms = form_of(up.type);
+  if (layer.gate != nullptr) {
+    check_weight(*layer.gate, x);
+    WEIR_CHECK(layer.gate->shape == up.shape, "gate {}, up {}", layer.gate->shape.to_string(),
+               up.shape.to_string());
+    forms = forms | form_of(layer.gate->type);
+  }
+  const int64_t rows = up.rows(), tokens = x.rows();
+  hidden.reset(tokens, rows);
+  if (tokens == 0) return;
+  if (layer.gate != nullptr) spare.reset(tokens, rows);
+  x.ensure(device, forms);
+  const KernelTable& table = device.table();
+  const int64_t units = div_up(rows, kRowUnit);
+  device.run(rows * x.width() * tokens, [&](int thread, int threads) {
+    const auto [first, last] =
+        share_of(rows, units * thread / threads, units * (thread + 1) / threads);
+    if (first >= last) return;
+    const int64_t n = last - first;
+    if (layer.gate == nullptr) {
+      matmul_rows(device, thread, up, first, last, x, 0, tokens, hidden.row(0), hidden.stride());
+      if (layer.up_bias != nullptr)
+        add_bias(layer.up_bias, first, last, tokens, hidden.row(0), hidden.stride());
+      for (int64_t t = 0; t < tokens; ++t) {
+        float* const h = hidden.row(t) + first;
+        table.activate(layer.activation, h, nullptr, n, h);
+      }
+      return;
+    }
+    matmul_rows(device, thread, *layer.gate, first, last, x, 0, tokens, hidden.row(0),
+                hidden.stride());
+    matmul_rows(device, thread, up, first, last, x, 0, tokens, spare.row(0), spare.stride());
+    if (layer.gate_bias != nullptr)
+      add_bias(layer.gate_bias, first, last, tokens, hidden.row(0), hidden.stride());
+    if (layer.up_bias != nullptr)
+      add_bias(layer.up_bias, first, last, tokens, spare.row(0), spare.stride());
+    for (int64_t t = 0; t < tokens; ++t) {
+      float* const h = hidden.row(t) + first;
+      table.activate(layer.activation, h, spare.row(t) + first, n, h);
+    }
+  });
+}
+
+void embedding_row(const Tensor& embedding, int64_t id, float* out) {
+  if (id < 0 || id >= embedding.rows())
+    fail(Code::invalid_argument, "token id {}, the vocabulary has ids 0 to {}", id,
+         embedding.rows() - 1);
+  to_float(embedding.type, embedding.row(id), embedding.columns(), out);
+}
+
+}  // namespace weir
