@@ -1,0 +1,109 @@
+// Sixteen f32 lanes for AVX-512, with the operations the shared bodies in kernels/vec need.
+// Internal linkage throughout: nothing compiled here may be shared with other folders.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace weir::kernels {
+namespace {
+
+struct Vec {
+  __m512 v;
+};
+
+inline __mmask16 lanes(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
+
+inline Vec zero() { return {_mm512_setzero_ps()}; }
+inline Vec set1(float x) { return {_mm512_set1_ps(x)}; }
+inline Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
+inline Vec load_n(const float* p, int n) { return {_mm512_maskz_loadu_ps(lanes(n), p)}; }
+inline void store(float* p, Vec a) { _mm512_storeu_ps(p, a.v); }
+inline void store_n(float* p, Vec a, int n) { _mm512_mask_storeu_ps(p, lanes(n), a.v); }
+
+inline Vec load_half(const uint16_t* p) {
+  return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+inline void store_half(uint16_t* p, Vec a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+inline Vec load_bf16(const uint16_t* p) {
+  const __m512i wide =
+      _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
+}
+
+inline Vec add(Vec a, Vec b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Vec sub(Vec a, Vec b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline Vec mul(Vec a, Vec b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Vec div(Vec a, Vec b) { return {_mm512_div_ps(a.v, b.v)}; }
+inline Vec fma(Vec a, Vec b, Vec c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline Vec negate(Vec a) {
+  return {_mm512_castsi512_ps(
+      _mm512_xor_si512(_mm512_castps_si512(a.v), _mm512_set1_epi32(INT32_MIN)))};
+}
+/// a > b ? a : b in every lane; a NaN in `a` gives b.
+inline Vec max_of(Vec a, Vec b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline Vec min_of(Vec a, Vec b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline Vec abs_of(Vec a) { return {_mm512_abs_ps(a.v)}; }
+inline Vec with_sign_of(Vec magnitude, Vec sign) {
+  const __m512i bit = _mm512_set1_epi32(INT32_MIN);
+  return {_mm512_castsi512_ps(
+      _mm512_or_si512(_mm512_andnot_si512(bit, _mm512_castps_si512(magnitude.v)),
+                      _mm512_and_si512(bit, _mm512_castps_si512(sign.v))))};
+}
+/// a < b ? x : y
+inline Vec if_less(Vec a, Vec b, Vec x, Vec y) {
+  return {_mm512_mask_blend_ps(_mm512_cmp_ps_mask(a.v, b.v, _CMP_LT_OQ), y.v, x.v)};
+}
+/// lane < n ? a : b
+inline Vec first_lanes(Vec a, Vec b, int n) { return {_mm512_mask_blend_ps(lanes(n), b.v, a.v)}; }
+
+inline Vec nearest(Vec a) {
+  return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC)};
+}
+inline Vec floor_of(Vec a) {
+  return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)};
+}
+/// 2^n for integral n in [-126, 127].
+inline Vec pow2(Vec n) {
+  const __m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(e, 23))};
+}
+
+/// The canonical reduction tree: i with i + 8, i + 4, i + 2, i + 1.
+inline float reduce(Vec a) {
+  const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+  const __m128 d = _mm_add_ps(q, _mm_movehl_ps(q, q));
+  return _mm_cvtss_f32(_mm_add_ss(d, _mm_movehdup_ps(d)));
+}
+inline float reduce_max(Vec a) { return _mm512_reduce_max_ps(a.v); }
+
+/// Largest |x| bit pattern over n lanes of 16, as an unsigned integer (NaN above infinity).
+inline uint32_t reduce_max_magnitude(const float* x, int64_t n) {
+  __m512i m = _mm512_setzero_si512();
+  const __m512i mask = _mm512_set1_epi32(INT32_MAX);
+  for (int64_t i = 0; i < n; i += 16)
+    m = _mm512_max_epu32(m, _mm512_and_si512(mask, _mm512_loadu_si512(x + i)));
+  return _mm512_reduce_max_epu32(m);
+}
+
+/// 16 values times `scale`, rounded half to even, as int8; returns their sum.
+inline int32_t store_rounded(int8_t* q, const float* x, float scale) {
+  const __m512i n = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(scale)));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(q), _mm512_cvtepi32_epi8(n));
+  return _mm512_reduce_add_epi32(n);
+}
+
+// Tile of the float matmul: rows x tokens held in registers.
+constexpr int kTileRows = 4;
+constexpr int kTileTokens = 6;
+// Queries that share one pass over a KV page.
+constexpr int kQueryTile = 8;
+
+}  // namespace
+}  // namespace weir::kernels

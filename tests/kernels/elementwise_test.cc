@@ -1,0 +1,139 @@
+// Quantisation, norms, rope, activations, softmax: every table equals ref bit for bit at odd sizes
+// and on special values; ref stays within its stated error of the C library.
+#include <fmt/format.h>
+
+#include "kernels/ref/math.h"
+#include "kernels/support.h"
+
+namespace weir {
+namespace {
+
+using kernels::Activation;
+using kernels::KernelTable;
+
+/// Normal values, and every eleventh one special.
+std::vector<float> special_floats(std::mt19937& rng, size_t n) {
+  auto x = test::random_floats(rng, n, 3.0f);
+  const float specials[] = {0.0f,  -0.0f, 1e-42f,   -1e-42f,   100.0f, -104.3f, -200.0f,
+                            88.9f, 3e38f, INFINITY, -INFINITY, NAN,    0.625f,  -0.6249f};
+  for (size_t i = 5, j = 0; i < n; i += 11, ++j) x[i] = specials[j % std::size(specials)];
+  return x;
+}
+
+template <typename F>
+void for_tables_and_sizes(F f) {
+  for (const KernelTable* table : test::fast_tables())
+    for (const int64_t n : {1, 2, 7, 15, 16, 17, 31, 33, 64, 100, 257}) f(*table, n);
+}
+
+TEST(Elementwise, ActivationsEqualRef) {
+  std::mt19937 rng(1);
+  for_tables_and_sizes([&](const KernelTable& table, int64_t n) {
+    const auto x = special_floats(rng, static_cast<size_t>(n));
+    const auto up = test::random_floats(rng, static_cast<size_t>(n));
+    for (int f = 0; f <= static_cast<int>(Activation::relu_squared); ++f)
+      for (const float* gate : {up.data(), static_cast<const float*>(nullptr)}) {
+        std::vector<float> expected(x.size()), found(x.size());
+        kernels::ref_table().activate(Activation(f), x.data(), gate, n, expected.data());
+        table.activate(Activation(f), x.data(), gate, n, found.data());
+        EXPECT_TRUE(test::all_same(expected, found)) << table.isa << " " << f << " n " << n;
+      }
+  });
+}
+
+TEST(Elementwise, NormsEqualRef) {
+  std::mt19937 rng(2);
+  for_tables_and_sizes([&](const KernelTable& table, int64_t n) {
+    const auto x = test::random_floats(rng, static_cast<size_t>(n));
+    const auto w = test::random_floats(rng, static_cast<size_t>(n));
+    const auto b = test::random_floats(rng, static_cast<size_t>(n));
+    std::vector<float> expected(x.size()), found(x.size());
+    for (const float* weight : {w.data(), static_cast<const float*>(nullptr)}) {
+      kernels::ref_table().rms_norm(x.data(), weight, n, 1e-5f, expected.data());
+      table.rms_norm(x.data(), weight, n, 1e-5f, found.data());
+      EXPECT_TRUE(test::all_same(expected, found)) << table.isa << " rms n " << n;
+      for (const float* bias : {b.data(), static_cast<const float*>(nullptr)}) {
+        kernels::ref_table().layer_norm(x.data(), weight, bias, n, 1e-5f, expected.data());
+        table.layer_norm(x.data(), weight, bias, n, 1e-5f, found.data());
+        EXPECT_TRUE(test::all_same(expected, found)) << table.isa << " layer n " << n;
+      }
+    }
+  });
+}
+
+TEST(Elementwise, RopeSoftmaxSoftcapHalfEqualRef) {
+  std::mt19937 rng(3);
+  for_tables_and_sizes([&](const KernelTable& table, int64_t n) {
+    const auto size = static_cast<size_t>(n);
+    const auto cos = test::random_floats(rng, size), sin = test::random_floats(rng, size);
+    const auto x = test::random_floats(rng, 2 * size);
+    for (const auto rope : {&KernelTable::rope_adjacent, &KernelTable::rope_split}) {
+      auto expected = x, found = x;
+      (kernels::ref_table().*rope)(expected.data(), cos.data(), sin.data(), n);
+      (table.*rope)(found.data(), cos.data(), sin.data(), n);
+      EXPECT_TRUE(test::all_same(expected, found)) << table.isa << " rope n " << n;
+    }
+    auto expected = x, found = x;
+    kernels::ref_table().softmax(expected.data(), n);
+    table.softmax(found.data(), n);
+    EXPECT_TRUE(test::all_same(expected, found)) << table.isa << " softmax n " << n;
+    expected = found = special_floats(rng, size);
+    kernels::ref_table().softcap(expected.data(), n, 30.0f);
+    table.softcap(found.data(), n, 30.0f);
+    EXPECT_TRUE(test::all_same(expected, found)) << table.isa << " softcap n " << n;
+    const auto wide = special_floats(rng, size);
+    std::vector<uint16_t> a(size), b(size);
+    kernels::ref_table().to_half(wide.data(), n, a.data());
+    table.to_half(wide.data(), n, b.data());
+    EXPECT_EQ(a, b) << table.isa << " to_half n " << n;
+  });
+}
+
+TEST(Elementwise, QuantisationEqualsRef) {
+  std::mt19937 rng(4);
+  for (const KernelTable* table : test::fast_tables())
+    for (const int64_t k : {256, 512, 2304})
+      for (int round = 0; round < 4; ++round) {
+        const auto size = static_cast<size_t>(k);
+        auto x = round < 2 ? test::random_floats(rng, size) : special_floats(rng, size);
+        if (round == 1) std::fill(x.begin(), x.begin() + 256, 1e-33f);
+        if (round == 3)
+          for (float& v : x)
+            if (!std::isfinite(v)) v = 0.5f;
+        for (const bool wide : {false, true}) {
+          const auto fn = wide ? &KernelTable::quantize256 : &KernelTable::quantize32;
+          std::vector<int8_t> q1(size), q2(size);
+          std::vector<float> d1(size / 32), d2(size / 32);
+          std::vector<int16_t> s1(size / 16), s2(size / 16);
+          (kernels::ref_table().*fn)(x.data(), k, q1.data(), d1.data(), s1.data());
+          (table->*fn)(x.data(), k, q2.data(), d2.data(), s2.data());
+          EXPECT_EQ(q1, q2) << table->isa;
+          EXPECT_EQ(s1, s2) << table->isa;
+          EXPECT_TRUE(test::all_same(d1, d2)) << table->isa;
+        }
+      }
+}
+
+TEST(CanonicalMath, StaysNearTheCLibrary) {
+  double worst_exp = 0, worst_tanh = 0, worst_gelu = 0;
+  for (double x = -87.0; x < 88.0; x += 0.00731) {
+    const float f = static_cast<float>(x);
+    const double e = std::exp(double{f});
+    worst_exp = std::max(worst_exp, std::abs(kernels::ref::exp(f) - e) / e);
+    const double t = std::tanh(double{f} / 8);
+    if (t != 0)
+      worst_tanh = std::max(worst_tanh, std::abs(kernels::ref::tanh(f / 8) - t) / std::abs(t));
+    const double z = double{f} / 8, g = 0.5 * z * std::erfc(-z / std::sqrt(2.0));
+    worst_gelu = std::max(worst_gelu, std::abs(kernels::ref::gelu_erf(f / 8) - g));
+  }
+  EXPECT_LT(worst_exp, 1.2e-7);  // stated in docs/numerics.md
+  EXPECT_LT(worst_tanh, 2.4e-7);
+  EXPECT_LT(worst_gelu, 2.0e-6);
+  EXPECT_EQ(kernels::ref::exp(0.0f), 1.0f);
+  EXPECT_EQ(kernels::ref::exp(-INFINITY), 0.0f);
+  EXPECT_EQ(kernels::ref::exp(INFINITY), INFINITY);
+  EXPECT_TRUE(std::isnan(kernels::ref::exp(NAN)));
+}
+
+}  // namespace
+}  // namespace weir

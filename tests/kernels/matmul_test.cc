@@ -1,0 +1,131 @@
+// Every matmul of every table equals ref bit for bit: odd row counts, 1 to 33 tokens, k across the
+// segment border, tame and hostile weights.
+#include <fmt/format.h>
+
+#include "kernels/support.h"
+
+namespace weir {
+namespace {
+
+using kernels::KernelTable;
+using kernels::MatmulArgs;
+
+std::vector<float> multiply(const KernelTable& table, DType type, const Buffer& w, int64_t rows,
+                            int64_t k, test::Activations& x, int64_t tokens) {
+  Buffer scratch(kernels::kMatmulScratch);
+  // Rows end 3 floats before the next token's: a kernel that writes past its rows is seen.
+  const int64_t stride = rows + 3;
+  std::vector<float> out(static_cast<size_t>(tokens * stride), -77.0f);
+  MatmulArgs args;
+  x.bind(args);
+  args.w = w.data();
+  args.row_bytes = static_cast<size_t>(bytes_of(type, k));
+  args.rows = rows;
+  args.out = out.data();
+  args.out_stride = stride;
+  args.scratch = scratch.data();
+  table.matmul[static_cast<size_t>(type)](args);
+  return out;
+}
+
+class MatmulTest : public ::testing::TestWithParam<DType> {};
+
+TEST_P(MatmulTest, EqualsRefOnOddShapes) {
+  const DType type = GetParam();
+  const int64_t block = info(type).block_elements;
+  std::mt19937 rng(7);
+  for (const bool wild : {false, true}) {
+    for (const int64_t rows : {1, 3, 16, 37, 67}) {
+      std::vector<int64_t> widths = {block, 3 * block, 2048, 2048 + block};
+      if (block == 1) widths = {1, 7, 16, 33, 2048, 2055};
+      for (const int64_t k : widths) {
+        const Buffer w = test::random_weights(rng, type, rows, k, wild);
+        for (const int64_t tokens : {1, 2, 3, 5, 12, 33}) {
+          if (rows == 67 && tokens != 33 && tokens != 1) continue;
+          test::Activations x(test::random_floats(rng, static_cast<size_t>(tokens * k)), tokens, k,
+                              info(type).kind);
+          const auto expected = multiply(kernels::ref_table(), type, w, rows, k, x, tokens);
+          for (const KernelTable* table : test::fast_tables())
+            ASSERT_TRUE(test::all_same(expected, multiply(*table, type, w, rows, k, x, tokens)))
+                << fmt::format("{} {} rows {} k {} tokens {} wild {}", table->isa, info(type).name,
+                               rows, k, tokens, wild);
+        }
+      }
+    }
+  }
+}
+
+TEST_P(MatmulTest, AnyCompanyGivesTheSameRow) {
+  const DType type = GetParam();
+  const int64_t k = 2304, rows = 21, tokens = 33;
+  std::mt19937 rng(8);
+  const Buffer w = test::random_weights(rng, type, rows, k, false);
+  const auto values = test::random_floats(rng, static_cast<size_t>(tokens * k));
+  test::Activations all(values, tokens, k, info(type).kind);
+  for (const KernelTable* table : kernels::tables()) {
+    const auto together = multiply(*table, type, w, rows, k, all, tokens);
+    for (const int64_t t : {0, 11, 32}) {
+      test::Activations one({values.begin() + t * k, values.begin() + (t + 1) * k}, 1, k,
+                            info(type).kind);
+      const auto alone = multiply(*table, type, w, rows, k, one, 1);
+      const std::vector<float> row(together.begin() + t * (rows + 3),
+                                   together.begin() + (t + 1) * (rows + 3));
+      ASSERT_TRUE(test::all_same(alone, row)) << table->isa << " token " << t;
+    }
+  }
+}
+
+TEST_P(MatmulTest, RefIsCloseToTheDequantisedProduct) {
+  const DType type = GetParam();
+  const int64_t k = 2304, rows = 5;
+  std::mt19937 rng(9);
+  const Buffer w = test::random_weights(rng, type, rows, k, false);
+  const auto values = test::random_floats(rng, static_cast<size_t>(k));
+  test::Activations x(values, 1, k, info(type).kind);
+  const auto found = multiply(kernels::ref_table(), type, w, rows, k, x, 1);
+  std::vector<float> row(static_cast<size_t>(k));
+  for (int64_t r = 0; r < rows; ++r) {
+    to_float(type, w.data() + r * bytes_of(type, k), k, row.data());
+    double exact = 0, norm = 0;
+    for (size_t i = 0; i < row.size(); ++i) {
+      exact += double{row[i]} * values[i];
+      norm += std::pow(double{row[i]} * values[i], 2);
+    }
+    // int8 activations: relative error about 1/254 a term, random signs
+    EXPECT_NEAR(found[static_cast<size_t>(r)], exact, 0.05 * std::sqrt(norm) + 1e-6);
+  }
+}
+
+TEST_P(MatmulTest, BadActivationsReachTheOutput) {
+  const DType type = GetParam();
+  std::mt19937 rng(10);
+  const int64_t k = 512, rows = 19;
+  const Buffer w = test::random_weights(rng, type, rows, k, false);
+  auto values = test::random_floats(rng, static_cast<size_t>(3 * k));
+  values[static_cast<size_t>(k) + 300] = NAN;
+  test::Activations x(values, 3, k, info(type).kind);
+  for (const KernelTable* table : kernels::tables()) {
+    const auto out = multiply(*table, type, w, rows, k, x, 3);
+    for (int64_t r = 0; r < rows; ++r) {
+      EXPECT_TRUE(std::isfinite(out[static_cast<size_t>(r)])) << table->isa;
+      EXPECT_TRUE(std::isnan(out[static_cast<size_t>(rows + 3 + r)])) << table->isa;
+      EXPECT_TRUE(std::isfinite(out[static_cast<size_t>(2 * (rows + 3) + r)])) << table->isa;
+    }
+  }
+}
+
+std::vector<DType> weight_types() {
+  std::vector<DType> types;
+  for (const DTypeInfo& row : all_dtypes())
+    if (row.kind != DTypeClass::other) types.push_back(row.type);
+  return types;
+}
+
+std::string type_name(const ::testing::TestParamInfo<DType>& type) {
+  return std::string(info(type.param).name);
+}
+
+INSTANTIATE_TEST_SUITE_P(AllTypes, MatmulTest, ::testing::ValuesIn(weight_types()), type_name);
+
+}  // namespace
+}  // namespace weir

@@ -1,0 +1,83 @@
+#include "kernels/support.h"
+
+#include <cstring>
+
+#include "tensor/blocks.h"
+
+namespace weir::test {
+namespace {
+
+/// Offsets of the binary16 scales inside a block.
+std::vector<size_t> scale_offsets(DType type) {
+  switch (type) {
+    case DType::q4_1:
+    case DType::q5_1:
+    case DType::q4_k:
+    case DType::q5_k:
+      return {0, 2};
+    case DType::q2_k:
+      return {80, 82};
+    case DType::q3_k:
+      return {108};
+    case DType::q6_k:
+      return {208};
+    default:
+      return {0};
+  }
+}
+
+}  // namespace
+
+Buffer random_weights(std::mt19937& rng, DType type, int64_t rows, int64_t k, bool wild) {
+  const DTypeInfo& row = info(type);
+  Buffer weights(static_cast<size_t>(bytes_of(type, rows * k)));
+  auto* bytes = reinterpret_cast<uint8_t*>(weights.data());
+  std::uniform_int_distribution<int> byte(0, 255);
+  for (size_t i = 0; i < weights.size(); ++i) bytes[i] = static_cast<uint8_t>(byte(rng));
+  if (wild) return weights;
+  std::normal_distribution<float> normal(0.0f, 0.02f);
+  const auto put = [&](size_t at, auto value) { std::memcpy(bytes + at, &value, sizeof value); };
+  if (row.kind == DTypeClass::real) {
+    for (int64_t i = 0; i < rows * k; ++i) {
+      const auto at = static_cast<size_t>(i * row.block_bytes);
+      const float value = normal(rng);
+      if (type == DType::f32) put(at, value);
+      if (type == DType::f16) put(at, float_to_half(value));
+      if (type == DType::bf16) put(at, float_to_bfloat(value));
+    }
+    return weights;
+  }
+  for (size_t at = 0; at < weights.size(); at += static_cast<size_t>(row.block_bytes))
+    for (const size_t offset : scale_offsets(type))
+      put(at + offset, float_to_half(normal(rng) / 16.0f));
+  return weights;
+}
+
+Activations::Activations(std::vector<float> x, int64_t tokens, int64_t k, DTypeClass kind)
+    : x_(std::move(x)), tokens_(tokens), k_(k) {
+  if (kind == DTypeClass::real) return;
+  const int64_t block = kind == DTypeClass::block32 ? 32 : 256;
+  const int64_t run = kind == DTypeClass::block32 ? 32 : 16;
+  rows_ = {nullptr, nullptr, nullptr, k, k / block, k / run};
+  q_.resize(static_cast<size_t>(tokens * rows_.q_stride));
+  d_.resize(static_cast<size_t>(tokens * rows_.d_stride));
+  s_.resize(static_cast<size_t>(tokens * rows_.s_stride));
+  rows_.q = q_.data();
+  rows_.d = d_.data();
+  rows_.s = s_.data();
+  const auto quantize = kind == DTypeClass::block32 ? kernels::ref_table().quantize32
+                                                    : kernels::ref_table().quantize256;
+  for (int64_t t = 0; t < tokens; ++t)
+    quantize(x_.data() + t * k, k, rows_.q + t * rows_.q_stride, rows_.d + t * rows_.d_stride,
+             rows_.s + t * rows_.s_stride);
+}
+
+void Activations::bind(kernels::MatmulArgs& args) {
+  args.tokens = tokens_;
+  args.k = k_;
+  args.x = x_.data();
+  args.x_stride = k_;
+  args.xq = rows_;
+}
+
+}  // namespace weir::test
