@@ -21,12 +21,7 @@ struct Request {
   std::vector<int32_t> tokens;  // taken as they are: nothing is added, not even BOS
   bool add_special = true;      // text: BOS and the like, as the model's tokenizer has it
   bool parse_special = false;   // text: "<|im_end|>" in it becomes that token (chat templates)
-  SamplingParams sampling;
-  int64_t max_tokens = -1;        // tokens to make; -1: until a stop rule or the end of the context
-  std::vector<std::string> stop;  // the text ends before the first of these
-  std::vector<int32_t> stop_ids;  // beside the model's own end-of-generation tokens
-  bool ignore_end = false;        // the model's end tokens do not stop the text
-  int log_probabilities = 0;      // how many alternatives an event lists; 0: none
+  SamplingParams sampling;      // with stop rules, length limit and log-probabilities
   /// Set by another thread to stop the request; it ends with FinishReason::cancelled. Looked at
   /// before every chunk of the prompt and every token.
   std::shared_ptr<const std::atomic<bool>> cancel;
@@ -35,7 +30,7 @@ struct Request {
 enum class FinishReason {
   none,       // not finished
   stop,       // an end-of-generation token, a stop string or a stop id
-  length,     // max_tokens were made
+  length,     // sampling.max_tokens were made
   context,    // the context is full; reported to users as "length" with the statement in `detail`
   cancelled,  // the caller asked
 };
@@ -61,6 +56,7 @@ struct Event {
 /// Times in seconds on a steady clock.
 struct Statistics {
   double load_seconds = 0;  // opening the model, once an engine
+  uint64_t seed = 0;        // that was used
   int64_t prompt_tokens = 0;
   int64_t generated_tokens = 0;
   double first_token_seconds = 0;  // from the call to the first token
