@@ -1,0 +1,222 @@
+// Reads quantised blocks as unsigned bytes: weight = byte - kOffset (times scales). For the panel
+// multiply (32 weights of one row) and the streaming GEMV (four blocks of one row).
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "tensor/blocks.h"
+
+namespace weir::kernels {
+namespace {
+
+inline __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
+inline __m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
+inline __m512i load512(const void* p) { return _mm512_loadu_si512(p); }
+
+inline float half(Half bits) { return _cvtsh_ss(bits); }
+
+/// 16 bytes of two nibbles as 32 bytes: low nibbles first.
+inline __m256i nibbles(const uint8_t* qs) {
+  const __m128i raw = load128(qs);
+  const __m256i both = _mm256_set_m128i(_mm_srli_epi16(raw, 4), raw);
+  return _mm256_and_si256(both, _mm256_set1_epi8(15));
+}
+
+inline uint32_t load_bits(const uint8_t* p) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, p, 4);
+  return bits;
+}
+
+/// The levels of IQ4 plus 128, as a shuffle table.
+inline __m128i iq4_table() {
+  return _mm_xor_si128(load128(kIQ4Levels), _mm_set1_epi8(static_cast<char>(0x80)));
+}
+
+// ---- 32-element types: unpack(block) gives the 32 bytes in order.
+
+struct TypeQ4_0 {
+  using Block = BlockQ4_0;
+  static constexpr int kOffset = 8;
+  static constexpr bool kMinimum = false;
+  static __m256i unpack(const Block& b) { return nibbles(b.qs); }
+  static uint16_t minimum(const Block&) { return 0; }
+};
+struct TypeQ4_1 {
+  using Block = BlockQ4_1;
+  static constexpr int kOffset = 0;
+  static constexpr bool kMinimum = true;
+  static __m256i unpack(const Block& b) { return nibbles(b.qs); }
+  static uint16_t minimum(const Block& b) { return b.m; }
+};
+struct TypeQ5_0 {
+  using Block = BlockQ5_0;
+  static constexpr int kOffset = 16;
+  static constexpr bool kMinimum = false;
+  static __m256i unpack(const Block& b) {
+    const __m256i low = nibbles(b.qs);
+    return _mm256_mask_add_epi8(low, load_bits(b.qh), low, _mm256_set1_epi8(16));
+  }
+  static uint16_t minimum(const Block&) { return 0; }
+};
+struct TypeQ5_1 {
+  using Block = BlockQ5_1;
+  static constexpr int kOffset = 0;
+  static constexpr bool kMinimum = true;
+  static __m256i unpack(const Block& b) {
+    const __m256i low = nibbles(b.qs);
+    return _mm256_mask_add_epi8(low, load_bits(b.qh), low, _mm256_set1_epi8(16));
+  }
+  static uint16_t minimum(const Block& b) { return b.m; }
+};
+struct TypeQ8_0 {
+  using Block = BlockQ8_0;
+  static constexpr int kOffset = 128;
+  static constexpr bool kMinimum = false;
+  static __m256i unpack(const Block& b) {
+    return _mm256_xor_si256(load256(b.qs), _mm256_set1_epi8(static_cast<char>(0x80)));
+  }
+  static uint16_t minimum(const Block&) { return 0; }
+};
+struct TypeIQ4_NL {
+  using Block = BlockIQ4_NL;
+  static constexpr int kOffset = 128;
+  static constexpr bool kMinimum = false;
+  static __m256i unpack(const Block& b) {
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(iq4_table()), nibbles(b.qs));
+  }
+  static uint16_t minimum(const Block&) { return 0; }
+};
+
+// ---- 256-element types: unpack(block, j) gives elements 32 j ... 32 j + 31 in order;
+// scales(block, scale, min) gives one value a sub-block of kSub.
+
+/// The eight 6-bit scales and minima of Q4_K and Q5_K, one byte each.
+struct SixBitPairs {
+  uint64_t scale, min;
+};
+inline SixBitPairs six_bit_pairs(const uint8_t* s) {
+  const uint32_t a = load_bits(s), b = load_bits(s + 4), c = load_bits(s + 8);
+  const uint32_t scale_high = (c & 0x0f0f0f0fu) | ((a >> 2) & 0x30303030u);
+  const uint32_t min_high = ((c >> 4) & 0x0f0f0f0fu) | ((b >> 2) & 0x30303030u);
+  return {(a & 0x3f3f3f3fu) | (uint64_t{scale_high} << 32),
+          (b & 0x3f3f3f3fu) | (uint64_t{min_high} << 32)};
+}
+
+inline void spread_pairs(const uint8_t* s, int32_t* scale, int32_t* min) {
+  const SixBitPairs p = six_bit_pairs(s);
+  for (int j = 0; j < 8; ++j) {
+    scale[j] = static_cast<int32_t>((p.scale >> (8 * j)) & 63);
+    min[j] = static_cast<int32_t>((p.min >> (8 * j)) & 63);
+  }
+}
+
+inline __m256i two_bits(const uint8_t* qs, int j) {
+  const __m256i raw = load256(qs + 32 * (j / 4));
+  return _mm256_and_si256(_mm256_srl_epi16(raw, _mm_cvtsi32_si128(2 * (j % 4))),
+                          _mm256_set1_epi8(3));
+}
+
+inline __m256i four_bits(const uint8_t* qs, int j) {
+  const __m256i raw = load256(qs + 32 * (j / 2));
+  return _mm256_and_si256(_mm256_srl_epi16(raw, _mm_cvtsi32_si128(4 * (j % 2))),
+                          _mm256_set1_epi8(15));
+}
+
+/// `value` in the bytes whose bit j is set in the 32 bytes at `bits`.
+inline __m256i bit_bytes(const uint8_t* bits, int j, char value) {
+  const __mmask32 set =
+      _mm256_test_epi8_mask(load256(bits), _mm256_set1_epi8(static_cast<char>(1 << j)));
+  return _mm256_maskz_set1_epi8(set, value);
+}
+
+struct TypeQ2_K {
+  using Block = BlockQ2_K;
+  static constexpr int kOffset = 0, kSub = 16;
+  static constexpr bool kMinimum = true;
+  static __m256i unpack(const Block& b, int j) { return two_bits(b.qs, j); }
+  static void scales(const Block& b, int32_t* scale, int32_t* min) {
+    for (int j = 0; j < 16; ++j) {
+      scale[j] = b.scales[j] & 15;
+      min[j] = b.scales[j] >> 4;
+    }
+  }
+  static uint16_t minimum(const Block& b) { return b.dmin; }
+};
+struct TypeQ3_K {
+  using Block = BlockQ3_K;
+  static constexpr int kOffset = 4, kSub = 16;
+  static constexpr bool kMinimum = false;
+  static __m256i unpack(const Block& b, int j) {
+    return _mm256_or_si256(two_bits(b.qs, j), bit_bytes(b.hmask, j, 4));
+  }
+  static void scales(const Block& b, int32_t* scale, int32_t*) {
+    for (int j = 0; j < 16; ++j) {
+      const int low = (b.scales[j % 8] >> (4 * (j / 8))) & 15;
+      scale[j] = (low | (((b.scales[8 + j % 4] >> (2 * (j / 4))) & 3) << 4)) - 32;
+    }
+  }
+  static uint16_t minimum(const Block&) { return 0; }
+};
+struct TypeQ4_K {
+  using Block = BlockQ4_K;
+  static constexpr int kOffset = 0, kSub = 32;
+  static constexpr bool kMinimum = true;
+  static __m256i unpack(const Block& b, int j) { return four_bits(b.qs, j); }
+  static void scales(const Block& b, int32_t* scale, int32_t* min) {
+    spread_pairs(b.scales, scale, min);
+  }
+  static uint16_t minimum(const Block& b) { return b.dmin; }
+};
+struct TypeQ5_K {
+  using Block = BlockQ5_K;
+  static constexpr int kOffset = 0, kSub = 32;
+  static constexpr bool kMinimum = true;
+  static __m256i unpack(const Block& b, int j) {
+    return _mm256_or_si256(four_bits(b.qs, j), bit_bytes(b.qh, j, 16));
+  }
+  static void scales(const Block& b, int32_t* scale, int32_t* min) {
+    spread_pairs(b.scales, scale, min);
+  }
+  static uint16_t minimum(const Block& b) { return b.dmin; }
+};
+struct TypeQ6_K {
+  using Block = BlockQ6_K;
+  static constexpr int kOffset = 32, kSub = 16;
+  static constexpr bool kMinimum = false;
+  static __m256i unpack(const Block& b, int j) {
+    const int plane = j % 4;
+    const __m256i raw = load256(b.ql + 64 * (j / 4) + 32 * (plane % 2));
+    const __m256i low = _mm256_and_si256(_mm256_srl_epi16(raw, _mm_cvtsi32_si128(4 * (plane / 2))),
+                                         _mm256_set1_epi8(15));
+    const __m256i high = _mm256_and_si256(
+        _mm256_srl_epi16(load256(b.qh + 32 * (j / 4)), _mm_cvtsi32_si128(2 * plane)),
+        _mm256_set1_epi8(3));
+    return _mm256_or_si256(low, _mm256_slli_epi16(high, 4));
+  }
+  static void scales(const Block& b, int32_t* scale, int32_t*) {
+    for (int j = 0; j < 16; ++j) scale[j] = b.scales[j];
+  }
+  static uint16_t minimum(const Block&) { return 0; }
+};
+struct TypeIQ4_XS {
+  using Block = BlockIQ4_XS;
+  static constexpr int kOffset = 128, kSub = 32;
+  static constexpr bool kMinimum = false;
+  static __m256i unpack(const Block& b, int j) {
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(iq4_table()), nibbles(b.qs + 16 * j));
+  }
+  static void scales(const Block& b, int32_t* scale, int32_t*) {
+    for (int j = 0; j < 8; ++j) {
+      const int low = (b.scales_l[j / 2] >> (4 * (j % 2))) & 15;
+      scale[j] = (low | (((b.scales_h >> (2 * j)) & 3) << 4)) - 32;
+    }
+  }
+  static uint16_t minimum(const Block&) { return 0; }
+};
+
+}  // namespace
+}  // namespace weir::kernels
