@@ -1,0 +1,133 @@
+"""Facts about Weir: reads data/facts_*.txt and turns them into questions and answers.
+
+A fact is a block of lines: an identifier, then `k:` the key phrase that a right answer must
+contain, `a:` the answer, `q:` training questions and `h:` held-out questions. Training questions
+may hold `{one|other}` choices and the macros below; every combination is a question. A held-out
+question never becomes a training question, whatever its case and punctuation.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MACROS = {
+    "$H": "{how do i|how can i|how should i|how would i|what do i do to|tell me how to|show me how to"
+          "|i want to know how to|explain how to|is there a way to|i want to|i would like to"
+          "|what is the way to|can i|how to|please help me to}",
+    "$C": "{which command lets me|what command do i use to|which weir command can|what do i type to"
+          "|what is the command to|which subcommand do i need to|what should i run to"
+          "|what is the best command to}",
+    "$F": "{which flag lets me|what option do i use to|which switch can|what flag is there to"
+          "|which parameter do i pass to|what do i add to|which option can|what is the flag to}",
+    "$T": "{what is|what's|tell me about|explain|describe|what do you know about|can you explain"
+          "|please explain|what can you say about|tell me something about|i want to know about"
+          "|do you know}",
+}
+PROPER = {"i": "I", "gguf": "GGUF", "json": "JSON", "gpu": "GPU", "cpu": "CPU", "isa": "ISA",
+          "weir": "Weir", "pocket": "Pocket", "debian": "Debian", "python": "Python", "csv": "CSV",
+          "jinja": "Jinja", "kv": "KV", "ram": "RAM", "english": "English", "linux": "Linux",
+          "avx2": "AVX2", "neon": "NEON", "arm": "Arm", "llama": "Llama", "qwen": "Qwen"}
+OPENERS = ["please tell me, ", "hi, ", "hello, ", "hey, ", "quick question: ", "a question: ", "so ",
+           "ok, ", "hi there, ", "i have a question: ", "excuse me, ", "well, ", "and ", "please, "]
+CLOSERS = [", please", " please", " in weir", ", thanks", " then", " with weir", " now", " exactly"]
+COMMAND_LIKE = re.compile(r"weir (run|info|tokenize|selftest|doctor|synth|bench)")
+ASKING = re.compile(r"^(how|what|which|who|where|why|when|is|are|can|could|does|do|did|will|would"
+                    r"|may|must|should|in what|in which|on what|under|with whom|what's|by|for what)\b")
+
+
+@dataclass
+class Fact:
+    name: str
+    key: str = ""
+    answer: str = ""
+    train: list[list[str]] = field(default_factory=list)  # one list for each `q:` line
+    held_out: list[str] = field(default_factory=list)
+
+
+def plain(question: str) -> str:
+    """What two spellings of one question have in common."""
+    return " ".join(re.findall(r"[\w/.+-]+", question.lower().replace("?", " ").rstrip(". ")))
+
+
+def expand(pattern: str) -> list[str]:
+    for macro, choices in MACROS.items():
+        pattern = pattern.replace(macro, choices)
+    pieces = [p[1:-1].split("|") if p.startswith("{") else [p]
+              for p in re.split(r"(\{[^{}]*\})", pattern)]
+    return [" ".join("".join(p).split()) for p in itertools.product(*pieces)]
+
+
+def load(folder: Path) -> list[Fact]:
+    """All facts, each with every training question written out and the held-out ones removed."""
+    facts: list[Fact] = []
+    for path in sorted(folder.glob("facts_*.txt")):
+        for block in re.split(r"\n\s*\n", path.read_text()):
+            lines = [x for x in block.splitlines() if x and not x.startswith("#")]
+            if not lines:
+                continue
+            fact = Fact(lines[0].strip())
+            for line in lines[1:]:
+                tag, _, value = line.partition(": ")
+                if tag == "k":
+                    fact.key = value
+                elif tag == "a":
+                    fact.answer = value
+                elif tag == "q":
+                    fact.train.append(expand(value))
+                elif tag == "h":
+                    fact.held_out.append(value)
+                else:
+                    raise ValueError(f"{path.name}: expected k, a, q or h, found {line!r}")
+            facts.append(fact)
+    banned = {plain(h) for f in facts for h in f.held_out}
+    for fact in facts:
+        fact.train = [[q for q in line if plain(q) not in banned] for line in fact.train]
+        fact.train = [line for line in fact.train if line]
+    return facts
+
+
+def polish(question: str) -> str:
+    """Sentence case, proper nouns and the final sign."""
+    words = question if COMMAND_LIKE.search(question) else re.sub(
+        r"[A-Za-z0-9']+", lambda m: PROPER.get(m.group(), m.group()), question)
+    if words and words.startswith("i "):
+        words = "I " + words[2:]
+    words = re.sub(r"\bi\b(?!/)", "I", words)
+    return words[:1].upper() + words[1:] + ("?" if ASKING.match(question) else ".")
+
+
+def typo(text: str, rng: random.Random) -> str:
+    """One slip of the finger inside a word."""
+    at = [i for i in range(1, len(text) - 1) if text[i].isalpha() and text[i - 1].isalpha()]
+    if not at:
+        return text
+    i = rng.choice(at)
+    kind = rng.random()
+    if kind < 0.4:
+        return text[:i] + text[i + 1:]
+    if kind < 0.7:
+        return text[:i] + text[i] + text[i:]
+    return text[:i - 1] + text[i] + text[i - 1] + text[i + 1:]
+
+
+def dress(question: str, rng: random.Random, extras: bool = True) -> str:
+    """One way in which a person might type `question` (given in plain lower case)."""
+    asked = question
+    if extras and rng.random() < 0.15:
+        asked = rng.choice(OPENERS) + asked
+    if extras and rng.random() < 0.10:
+        asked += rng.choice(CLOSERS)
+    style = rng.random()
+    if style < 0.62:
+        text = polish(asked)
+        if ASKING.match(question) and text.endswith("."):
+            text = text[:-1] + "?"
+    elif style < 0.82:
+        text = asked
+    else:
+        text = asked + ("?" if ASKING.match(question) else "")
+    return typo(text, rng) if rng.random() < 0.06 else text
