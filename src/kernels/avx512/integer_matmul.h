@@ -1,4 +1,4 @@
-// Matmul of the quantised types, by type; defined in panel_matmul.cc and stream_matmul.cc.
+// Matmul of the quantised types, by type; defined in panel_matmul.cc and stream_block*.cc.
 #pragma once
 
 #include "kernels/kernels.h"

@@ -11,8 +11,10 @@
 namespace weir::kernels {
 namespace {
 
-template <DType type>
+/// One token streams; more tokens, and types without a stream, go through panels.
+template <DType type, void (*stream)(const MatmulArgs&) = nullptr>
 void integer_matmul(const MatmulArgs& a) {
+  if (stream != nullptr && a.tokens == 1) return stream(a);
   avx512::panel_matmul(type, a);
 }
 
@@ -25,17 +27,18 @@ const KernelTable* avx512_table() {
     t.matmul[static_cast<int>(DType::f32)] = matmul_real<RealF32>;
     t.matmul[static_cast<int>(DType::f16)] = matmul_real<RealF16>;
     t.matmul[static_cast<int>(DType::bf16)] = matmul_real<RealBF16>;
-    t.matmul[static_cast<int>(DType::q4_0)] = integer_matmul<DType::q4_0>;
-    t.matmul[static_cast<int>(DType::q4_1)] = integer_matmul<DType::q4_1>;
-    t.matmul[static_cast<int>(DType::q5_0)] = integer_matmul<DType::q5_0>;
-    t.matmul[static_cast<int>(DType::q5_1)] = integer_matmul<DType::q5_1>;
-    t.matmul[static_cast<int>(DType::q8_0)] = integer_matmul<DType::q8_0>;
-    t.matmul[static_cast<int>(DType::iq4_nl)] = integer_matmul<DType::iq4_nl>;
+    t.matmul[static_cast<int>(DType::q4_0)] = integer_matmul<DType::q4_0, avx512::stream_q4_0>;
+    t.matmul[static_cast<int>(DType::q4_1)] = integer_matmul<DType::q4_1, avx512::stream_q4_1>;
+    t.matmul[static_cast<int>(DType::q5_0)] = integer_matmul<DType::q5_0, avx512::stream_q5_0>;
+    t.matmul[static_cast<int>(DType::q5_1)] = integer_matmul<DType::q5_1, avx512::stream_q5_1>;
+    t.matmul[static_cast<int>(DType::q8_0)] = integer_matmul<DType::q8_0, avx512::stream_q8_0>;
+    t.matmul[static_cast<int>(DType::iq4_nl)] =
+        integer_matmul<DType::iq4_nl, avx512::stream_iq4_nl>;
     t.matmul[static_cast<int>(DType::q2_k)] = integer_matmul<DType::q2_k>;
     t.matmul[static_cast<int>(DType::q3_k)] = integer_matmul<DType::q3_k>;
-    t.matmul[static_cast<int>(DType::q4_k)] = integer_matmul<DType::q4_k>;
-    t.matmul[static_cast<int>(DType::q5_k)] = integer_matmul<DType::q5_k>;
-    t.matmul[static_cast<int>(DType::q6_k)] = integer_matmul<DType::q6_k>;
+    t.matmul[static_cast<int>(DType::q4_k)] = integer_matmul<DType::q4_k, avx512::stream_q4_k>;
+    t.matmul[static_cast<int>(DType::q5_k)] = integer_matmul<DType::q5_k, avx512::stream_q5_k>;
+    t.matmul[static_cast<int>(DType::q6_k)] = integer_matmul<DType::q6_k, avx512::stream_q6_k>;
     t.matmul[static_cast<int>(DType::iq4_xs)] = integer_matmul<DType::iq4_xs>;
     t.quantize32 = quantize32;
     t.quantize256 = quantize256;
