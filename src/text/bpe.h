@@ -1,0 +1,43 @@
+// Byte-pair encoding by ranked merges, over bytes (GPT-2 and its line) or over characters with byte
+// fallback (Llama's tokenizer.json). Owns the table of merges; refuses merges of absent tokens.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "text/model.h"
+#include "text/symbol_merger.h"
+#include "text/vocabulary.h"
+
+namespace weir {
+
+class BpeModel final : public TokenModel {
+ public:
+  /// `vocabulary` must outlive the model. Throws bad_format.
+  BpeModel(const Vocabulary& vocabulary, const VocabularySpec& spec, const Pipeline& pipeline);
+  void encode(std::string_view word, EncodeScratch& scratch,
+              std::vector<int32_t>& ids) const override;
+
+ private:
+  struct Pair {
+    int32_t left = -1, right = -1;
+    MergeResult result;
+  };
+  void build_merges(const std::vector<std::string>& merges);
+  void add_pair(const Pair& pair);
+  MergeResult merge_of(const Symbol& left, const Symbol& right) const;
+  void encode_bytes(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& ids) const;
+  void encode_characters(std::string_view word, EncodeScratch& scratch,
+                         std::vector<int32_t>& ids) const;
+  void finish_chunk(std::string_view chunk, size_t word_start, EncodeScratch& scratch,
+                    std::vector<int32_t>& ids) const;
+
+  const Vocabulary& vocabulary_;
+  bool byte_level_;
+  bool ignore_merges_;
+  UnknownPolicy unknown_;
+  JoinFilter joins_;         // character BPE: where no merge can reach across
+  std::vector<Pair> pairs_;  // open addressing, a power of two, at most half full
+};
+
+}  // namespace weir
