@@ -2,7 +2,8 @@
 # Library dependencies are read off the program by dpkg-shlibdeps.
 include(GNUInstallDirs)
 install(TARGETS weir RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME weir)
@@ -10,7 +11,7 @@ set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGE_CONTACT "The Weir authors <weir@localhost>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "Run language models on the hardware you have")
 set(CPACK_PACKAGE_DESCRIPTION
-    "Weir loads a model file (GGUF or safetensors), runs it on the CPU and talks to you. The same\n prompt and seed give the same bytes whatever the number of threads or the processor.\n A small model is inside the program.")
+    "Weir loads a model file (GGUF or safetensors), runs it on the CPU and talks to you. The same\nprompt and seed give the same bytes whatever the number of threads or the processor.\nA small model is inside the program.")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
