@@ -179,7 +179,10 @@ inline __m128 super_block(const typename Type::Block* const* row, const MatmulAr
                           __m128 chain) {
   const typename Type::Column x = Type::column(a, b);
   Partial p[kRows];
-  for (int r = 0; r < kRows; ++r) p[r] = Type::row(row[r][b], x);
+  prefetch<sizeof(typename Type::Block) * kRows>(row[0] + b * kRows);
+  for (int r = 0; r < kRows; ++r) {
+    p[r] = Type::row(row[r][b], x);
+  }
   const __m128 dx = _mm_set1_ps(a.xq.d[b]);
   const __m128 d = _mm_cvtph_ps(
       _mm_setr_epi16(static_cast<short>(row[0][b].d), static_cast<short>(row[1][b].d),

@@ -18,6 +18,18 @@ inline __m512i load512(const void* p) { return _mm512_loadu_si512(p); }
 
 inline float half(Half bits) { return _cvtsh_ss(bits); }
 
+/// How far ahead of their use streams ask for weights. Rows are short against the distance at
+/// which the processor's own prefetcher gets going, and several are read at once; asking for the
+/// whole group in file order doubles the rate (measured on Zen 4).
+constexpr size_t kPrefetchAhead = 8192;
+
+/// Asks for `bytes` bytes, kPrefetchAhead behind p.
+template <int bytes>
+inline void prefetch(const void* p) {
+  for (int i = 0; i < bytes; i += 64)
+    _mm_prefetch(static_cast<const char*>(p) + kPrefetchAhead + i, _MM_HINT_T0);
+}
+
 /// 16 bytes of two nibbles as 32 bytes: low nibbles first.
 inline __m256i nibbles(const uint8_t* qs) {
   const __m128i raw = load128(qs);
