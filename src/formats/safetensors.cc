@@ -175,6 +175,7 @@ class HeaderEvents final : public Events {
   }
 
   bool number_unsigned(number_unsigned_t number) override {
+    if (at_ != At::extents && at_ != At::bounds) unexpected("a number");
     Described& tensor = tensors.back();
     if (at_ == At::extents) {
       const auto extent = checked_cast<int64_t>(number);
@@ -182,10 +183,9 @@ class HeaderEvents final : public Events {
       if (tensor.entry.dims.size() == limits::kSafetensorsDims)
         refuse(Code::limit_exceeded, "more than {} dimensions", limits::kSafetensorsDims);
       tensor.entry.dims.push_back(*extent);
-    } else if (at_ == At::bounds && bounds_ < 2) {
-      (bounds_++ == 0 ? tensor.begin : tensor.end) = number;
     } else {
-      unexpected("a number");
+      if (bounds_ == 2) refuse(Code::bad_format, "data_offsets has more than 2 numbers");
+      (bounds_++ == 0 ? tensor.begin : tensor.end) = number;
     }
     return true;
   }
