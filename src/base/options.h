@@ -186,8 +186,7 @@ class OptionTable {
       info.default_text = option_text(defaults.*member);
     } else if constexpr (std::is_same_v<T, int32_t>) {
       info.type = OptionType::integer;
-      info.range.minimum = info.range.minimum.value_or(std::numeric_limits<T>::min());
-      info.range.maximum = info.range.maximum.value_or(std::numeric_limits<T>::max());
+      if (info.range.choices.empty()) fit_range(info);
       info.default_text = option_text(int64_t{defaults.*member});
     } else if constexpr (std::is_same_v<T, uint64_t>) {
       info.type = OptionType::integer;
@@ -209,14 +208,15 @@ class OptionTable {
       info.default_text = option_text(defaults.*member);
     } else if constexpr (std::is_same_v<T, std::vector<int32_t>>) {
       info.type = OptionType::integer_list;
-      fit_item_range(info);
+      fit_range(info);
     } else {
       static_assert(std::is_same_v<T, std::map<int32_t, float>>);
       info.type = OptionType::number_map;
     }
   }
 
-  static void fit_item_range(OptionInfo& info) {
+  // Numbers that the field cannot hold are out of range.
+  static void fit_range(OptionInfo& info) {
     info.range.minimum = info.range.minimum.value_or(std::numeric_limits<int32_t>::min());
     info.range.maximum = info.range.maximum.value_or(std::numeric_limits<int32_t>::max());
   }

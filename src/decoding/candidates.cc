@@ -56,13 +56,15 @@ void select_top(std::span<const float> logits, size_t k, std::vector<Candidate>&
   }
 }
 
+void fail_all_banned(size_t vocab_size) {
+  fail(Code::invalid_argument,
+       "no token is left to choose from: logit_bias or a constraint bans all {}", vocab_size);
+}
+
 void CandidateSet::fill(std::span<const float> logits, size_t top_k) {
   temperature_ = 1;
   select_top(logits, top_k, items_);
-  if (items_.empty()) {
-    fail(Code::invalid_argument,
-         "no token is left to choose from: logit_bias or a constraint bans all {}", logits.size());
-  }
+  if (items_.empty()) fail_all_banned(logits.size());
   weigh();
 }
 

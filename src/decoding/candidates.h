@@ -23,6 +23,9 @@ inline bool likelier(const Candidate& a, const Candidate& b) {
 /// The k likeliest of a vocabulary (all if k is 0), tokens of -inf left out, in no stated order.
 void select_top(std::span<const float> logits, size_t k, std::vector<Candidate>& result);
 
+/// Error{invalid_argument}: every token of a vocabulary is banned.
+[[noreturn]] void fail_all_banned(size_t vocab_size);
+
 class CandidateSet {
  public:
   /// All candidates of finite logits, or the `top_k` likeliest of them if top_k > 0.

@@ -1,6 +1,7 @@
 #include "decoding/sampler.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "base/error.h"
@@ -15,6 +16,7 @@ constexpr double kLn2 = 0x1.62e42fefa39efp-1;
 
 int32_t argmax(std::span<const float> logits) {
   const float best = largest(logits);
+  if (best == -std::numeric_limits<float>::infinity()) fail_all_banned(logits.size());
   return static_cast<int32_t>(std::find(logits.begin(), logits.end(), best) - logits.begin());
 }
 
@@ -99,7 +101,6 @@ Sampled Sampler::sample(std::span<const float> logits, std::span<const int32_t> 
   Sampled result;
   if (params_.temperature == 0) {
     result.id = argmax(adjusted);
-    WEIR_CHECK(result.id < vocab_.size, "a processor made NaN");
     if (params_.logprobs >= 0) report(logits, result);
     return result;
   }

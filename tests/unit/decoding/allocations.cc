@@ -1,0 +1,21 @@
+// In a file of its own, so that the replaced operators are not inlined into their callers, where
+// compilers take the pair for a mismatch.
+#include "unit/decoding/allocations.h"
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+namespace {
+std::atomic<size_t> allocations{0};
+}  // namespace
+
+size_t weir::test::allocation_count() { return allocations; }
+
+void* operator new(size_t size) {
+  ++allocations;
+  if (void* result = std::malloc(size)) return result;
+  throw std::bad_alloc();
+}
+void operator delete(void* pointer) noexcept { std::free(pointer); }
+void operator delete(void* pointer, size_t) noexcept { std::free(pointer); }
