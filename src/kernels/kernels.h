@@ -103,6 +103,12 @@ struct KernelTable {
   void (*softmax)(float* x, int64_t n);
 
   void (*to_half)(const float* x, int64_t n, uint16_t* out);  // round to nearest even
+
+  // The ceilings, for reports: arithmetic in registers (returns the operations done, a multiply
+  // and an add count two) and reading memory once.
+  int64_t (*probe_int8)(int64_t rounds);
+  int64_t (*probe_fma)(int64_t rounds);
+  void (*probe_read)(const std::byte* data, size_t bytes);
 };
 
 /// The plain table that defines the answers.

@@ -6,6 +6,7 @@
 #include "kernels/vec/attention.inc"
 #include "kernels/vec/elementwise.inc"
 #include "kernels/vec/matmul_real.inc"
+#include "kernels/vec/probe.inc"
 
 namespace weir::kernels {
 
@@ -27,6 +28,9 @@ const KernelTable* avx2_table() {
     t.softcap = softcap;
     t.softmax = softmax;
     t.to_half = to_half;
+    t.probe_int8 = probe_int8;
+    t.probe_fma = probe_fma;
+    t.probe_read = probe_read;
     return t;
   }();
   return &table;

@@ -137,6 +137,20 @@ inline int32_t store_rounded(int8_t* q, const float* x, float scale) {
   return _mm_cvtsi128_si32(sum);
 }
 
+/// An int8 dot product with an accumulator of its own, for measuring the ceiling.
+struct ProbeDot {
+  __m256i sum = _mm256_setzero_si256();
+  void step() {
+    __m256i three = _mm256_set1_epi8(3);
+    asm volatile("" : "+x"(three));
+    const __m256i pairs = _mm256_maddubs_epi16(three, _mm256_set1_epi8(5));
+    sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+    asm volatile("" : "+x"(sum));
+  }
+  void keep() { asm volatile("" : : "x"(sum)); }
+};
+constexpr int64_t kProbeDotOps = 64;
+
 // Tile of the float matmul: rows x tokens held in registers.
 constexpr int kTileRows = 2;
 constexpr int kTileTokens = 2;

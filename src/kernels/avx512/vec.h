@@ -99,6 +99,17 @@ inline int32_t store_rounded(int8_t* q, const float* x, float scale) {
   return _mm512_reduce_add_epi32(n);
 }
 
+/// An int8 dot product with an accumulator of its own, for measuring the ceiling.
+struct ProbeDot {
+  __m512i sum = _mm512_setzero_si512();
+  void step() {
+    sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(3), _mm512_set1_epi8(5));
+    asm volatile("" : "+v"(sum));
+  }
+  void keep() { asm volatile("" : : "v"(sum)); }
+};
+constexpr int64_t kProbeDotOps = 128;
+
 // Tile of the float matmul: rows x tokens held in registers.
 constexpr int kTileRows = 4;
 constexpr int kTileTokens = 6;

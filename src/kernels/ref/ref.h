@@ -21,5 +21,8 @@ void activate(Activation f, const float* x, const float* up, int64_t n, float* o
 void softcap(float* x, int64_t n, float cap);
 void softmax(float* x, int64_t n);
 void to_half(const float* x, int64_t n, uint16_t* out);
+int64_t probe_int8(int64_t rounds);
+int64_t probe_fma(int64_t rounds);
+void probe_read(const std::byte* data, size_t bytes);
 
 }  // namespace weir::kernels::ref

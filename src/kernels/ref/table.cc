@@ -36,6 +36,9 @@ const KernelTable& ref_table() {
     t.softcap = ref::softcap;
     t.softmax = ref::softmax;
     t.to_half = ref::to_half;
+    t.probe_int8 = ref::probe_int8;
+    t.probe_fma = ref::probe_fma;
+    t.probe_read = ref::probe_read;
     return t;
   }();
   return table;
