@@ -1,0 +1,19 @@
+// What this machine can do at most, measured: read bandwidth and arithmetic rates with a number of
+// threads. The yardstick of every benchmark row.
+#pragma once
+
+#include <cstdint>
+
+namespace weir {
+
+struct Ceilings {
+  int threads = 1;
+  double read_bytes_per_second = 0;  // reading memory that is in no cache
+  double int8_ops_per_second = 0;    // dot products in registers; multiply and add count two
+  double f32_ops_per_second = 0;     // FMA in registers; counts two
+};
+
+/// Takes about a second. Best of several short runs, so that a busy moment does not count.
+Ceilings measure_ceilings(int threads);
+
+}  // namespace weir
