@@ -1,8 +1,8 @@
 """Hugging Face weights to GGUF tensors, laid out as published converters do.
 
-Owns tensor names and the layout changes: rows of q and k interleaved for the families
-whose rope pairs neighbours (llama, granite, deepseek), 1 + weight norms for Gemma, fused q|k|v
-reordered for GPT-NeoX and Falcon, experts stacked, GPT-2's matrices transposed. Metadata keys are in gguf_keys.py.
+Owns tensor names and the layout changes: rows of q and k interleaved for the families whose rope
+pairs neighbours (llama, granite, deepseek), 1 + weight norms for Gemma, fused q|k|v reordered for
+GPT-NeoX and Falcon, experts stacked, GPT-2's matrices transposed. Metadata is in gguf_keys.py.
 Sources: GGUF specification; names as llama.cpp's converter writes them.
 """
 from __future__ import annotations
