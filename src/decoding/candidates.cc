@@ -101,13 +101,19 @@ void CandidateSet::filter(Keep keep) {
   total_ = total;
 }
 
-// Orders scratch_ so that its first n items are the fewest, in the order `before`, whose masses
-// reach `needed` <= total_, and the last of these stands at n - 1; returns n. Each step partitions
-// the half in which the border lies, which takes linear time in all.
+// Puts the items of mass >= `floor`, which have `needed` mass together or more, in scratch_, so
+// that its first n items are the fewest, in the order `before`, whose masses reach `needed`, and
+// the last of these stands at n - 1; returns n. Each step partitions the half in which the border
+// lies, which takes linear time in all.
 template <typename Before>
-size_t CandidateSet::split_by_mass(uint64_t needed, Before before) {
+size_t CandidateSet::split_by_mass(uint64_t needed, uint64_t floor, Before before) {
   scratch_.resize(items_.size());
-  for (size_t i = 0; i < items_.size(); ++i) scratch_[i] = {items_[i], masses_[i]};
+  size_t copied = 0;
+  for (size_t i = 0; i < items_.size(); ++i) {
+    scratch_[copied] = {items_[i], masses_[i]};
+    copied += masses_[i] >= floor;
+  }
+  scratch_.resize(copied);
   const auto begin = scratch_.begin();
   size_t low = 0, high = scratch_.size();
   while (high - low > 1) {
@@ -130,8 +136,8 @@ size_t CandidateSet::split_by_mass(uint64_t needed, Before before) {
 }
 
 template <typename Before>
-void CandidateSet::keep_mass(double share, Before before) {
-  const size_t kept = split_by_mass(share_of(total_, share), before);
+void CandidateSet::keep_mass(uint64_t needed, uint64_t floor, Before before) {
+  const size_t kept = split_by_mass(needed, floor, before);
   items_.resize(kept);
   masses_.resize(kept);
   total_ = 0;
@@ -155,7 +161,7 @@ void CandidateSet::keep_typical(double p) {
   }
   const double expected = static_cast<double>(sum / total_) / kUnit;
   const double top = top_;
-  keep_mass(p, [expected, top](const Candidate& a, const Candidate& b) {
+  keep_mass(share_of(total_, p), 0, [expected, top](const Candidate& a, const Candidate& b) {
     const double x = std::fabs(top - static_cast<double>(a.logit) - expected);
     const double y = std::fabs(top - static_cast<double>(b.logit) - expected);
     return x != y ? x < y : likelier(a, b);
@@ -163,7 +169,13 @@ void CandidateSet::keep_typical(double p) {
   weigh();  // the likeliest may be gone, and small masses would be coarse
 }
 
-void CandidateSet::keep_top_p(double p) { keep_mass(p, likelier); }
+void CandidateSet::keep_top_p(double p) {
+  const uint64_t needed = share_of(total_, p);
+  // The tokens below the floor have at most total - needed together, so none of them is kept: the
+  // long tail of a vocabulary goes before anything is ordered.
+  const uint64_t floor = (total_ - needed) / items_.size() + 1;
+  keep_mass(needed, floor, likelier);
+}
 
 void CandidateSet::keep_min_p(double min_p) {
   // p >= min_p * p_max is logit >= top + ln(min_p): no rounding of probabilities.
@@ -200,7 +212,7 @@ CandidateSet::Weighed CandidateSet::pick(uint64_t mark) {
     for (; mark >= masses_[i]; ++i) mark -= masses_[i];
     return {items_[i], masses_[i]};
   }
-  return scratch_[split_by_mass(mark + 1, lower_id) - 1];
+  return scratch_[split_by_mass(mark + 1, 1, lower_id) - 1];
 }
 
 }  // namespace weir

@@ -66,9 +66,9 @@ class CandidateSet {
 
  private:
   template <typename Before>
-  size_t split_by_mass(uint64_t needed, Before before);
+  size_t split_by_mass(uint64_t needed, uint64_t floor, Before before);
   template <typename Before>
-  void keep_mass(double share, Before before);
+  void keep_mass(uint64_t needed, uint64_t floor, Before before);
   template <typename Keep>
   void filter(Keep keep);
   void weigh();

@@ -12,10 +12,15 @@ std::atomic<size_t> allocations{0};
 
 size_t weir::test::allocation_count() { return allocations; }
 
-void* operator new(size_t size) {
+// Sanitizers check that both sides of each pair are replaced, so all that the library uses are.
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
   ++allocations;
-  if (void* result = std::malloc(size)) return result;
+  return std::malloc(size);
+}
+void* operator new(size_t size) {
+  if (void* result = operator new(size, std::nothrow)) return result;
   throw std::bad_alloc();
 }
 void operator delete(void* pointer) noexcept { std::free(pointer); }
 void operator delete(void* pointer, size_t) noexcept { std::free(pointer); }
+void operator delete(void* pointer, const std::nothrow_t&) noexcept { std::free(pointer); }
