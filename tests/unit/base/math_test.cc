@@ -46,7 +46,7 @@ double ulps(double got, long double exact) {
   return static_cast<double>(std::fabs(static_cast<long double>(got) - exact) / ulp);
 }
 
-constexpr int kSamples = 200000;
+constexpr int kSamples = 50000;
 
 TEST(Math, ExpWithinOneUlp) {
   Bits bits;
