@@ -19,10 +19,9 @@ bool TensorEntry::aligned_for(size_t bytes) const {
   return reinterpret_cast<uintptr_t>(data.data()) % bytes == 0;
 }
 
-std::optional<uint64_t> checked_tensor_bytes(DType type, std::span<const int64_t> dims) {
-  const DTypeInfo& kind = info(type);
+std::optional<uint64_t> checked_product(std::span<const int64_t> dims, int64_t factor) {
   // Zero dims are kept out of the product so that {0, 2^40, 2^40} is refused like {1, 2^40, 2^40}.
-  int64_t product = 1;
+  int64_t product = factor;
   bool empty = false;
   for (const int64_t dim : dims) {
     if (dim < 0) return std::nullopt;
@@ -34,12 +33,17 @@ std::optional<uint64_t> checked_tensor_bytes(DType type, std::span<const int64_t
     if (!next) return std::nullopt;
     product = *next;
   }
+  return empty ? 0 : static_cast<uint64_t>(product);
+}
+
+std::optional<uint64_t> checked_tensor_bytes(DType type, std::span<const int64_t> dims) {
+  const DTypeInfo& kind = info(type);
   const int64_t row = dims.empty() ? 1 : dims.front();
-  if (row % kind.block_elements != 0) return std::nullopt;
-  if (empty) return 0;
-  const auto bytes = checked_mul(product / kind.block_elements, kind.block_bytes);
-  if (!bytes) return std::nullopt;
-  return static_cast<uint64_t>(*bytes);
+  if (row < 0 || row % kind.block_elements != 0) return std::nullopt;
+  if (!checked_product(dims, 1)) return std::nullopt;  // the element count must fit as well
+  const auto row_bytes = checked_mul(row / kind.block_elements, kind.block_bytes);
+  if (!row_bytes) return std::nullopt;
+  return checked_product(dims.empty() ? dims : dims.subspan(1), *row_bytes);
 }
 
 Checkpoint::Checkpoint(Parts parts) : parts_(std::move(parts)) {
@@ -48,12 +52,22 @@ Checkpoint::Checkpoint(Parts parts) : parts_(std::move(parts)) {
   if (const auto twice = index_.duplicate(name_of))
     fail(Code::bad_format, "{}: tensor {} appears twice, as tensors {} and {}",
          parts_.path.string(), quote(name_of(twice->first)), twice->first, twice->second);
+  for (const auto& [name, type] : parts_.unreadable)
+    if (index_.find(name, name_of))
+      fail(Code::bad_format, "{}: tensor {} appears twice, once with type {}", parts_.path.string(),
+           quote(name), type);
 }
 
 const TensorEntry* Checkpoint::find(std::string_view name) const {
   const auto at =
       index_.find(name, [&](size_t i) { return std::string_view(parts_.tensors[i].name); });
-  return at ? &parts_.tensors[*at] : nullptr;
+  if (at) return &parts_.tensors[*at];
+  if (const auto other = parts_.unreadable.find(name); other != parts_.unreadable.end())
+    fail(Code::unsupported,
+         "{}: tensor {} has type {}, which Weir does not read; convert the model to F16, BF16 or "
+         "F32",
+         parts_.path.string(), quote(name), other->second);
+  return nullptr;
 }
 
 const TensorEntry& Checkpoint::require(std::string_view name) const {

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -36,6 +37,10 @@ struct TensorEntry {
   bool aligned_for(size_t bytes) const;
 };
 
+/// factor × product of dims, every step checked; nothing if a dim is negative or the product of the
+/// non-zero dims does not fit 63 bits. `factor` >= 0.
+std::optional<uint64_t> checked_product(std::span<const int64_t> dims, int64_t factor);
+
 /// Bytes of a tensor, every product checked; nothing if a dim is negative, the innermost dim is not
 /// a multiple of the type's block, or a product does not fit 63 bits.
 std::optional<uint64_t> checked_tensor_bytes(DType type, std::span<const int64_t> dims);
@@ -48,10 +53,14 @@ class Checkpoint {
     std::vector<std::shared_ptr<const MappedFile>> files;  // all shards
     Metadata metadata;                                     // GGUF keys, safetensors __metadata__
     std::vector<TensorEntry> tensors;                      // file order
-    std::map<std::string, std::string> documents;          // "config.json" → its text
+    /// Tensors of types that Weir does not read, with the name of the type (static text). Files
+    /// carry such things as boolean masks that no layer needs; a tensor that is needed is refused
+    /// by name.
+    std::map<std::string, std::string_view, std::less<>> unreadable;
+    std::map<std::string, std::string> documents;  // "config.json" → its text
   };
 
-  /// Throws bad_format if two tensors have one name.
+  /// Throws bad_format if two tensors (of any type) have one name.
   explicit Checkpoint(Parts parts);
   Checkpoint(Checkpoint&&) = default;
   Checkpoint& operator=(Checkpoint&&) = default;
@@ -66,9 +75,13 @@ class Checkpoint {
   const Metadata& metadata() const { return parts_.metadata; }
   const std::vector<TensorEntry>& tensors() const { return parts_.tensors; }
 
-  /// Null if there is no such tensor.
+  const std::map<std::string, std::string_view, std::less<>>& unreadable() const {
+    return parts_.unreadable;
+  }
+
+  /// Null if there is no such tensor. Throws unsupported if it is there with an unreadable type.
   const TensorEntry* find(std::string_view name) const;
-  /// Throws bad_format if there is no such tensor.
+  /// Throws bad_format if there is no such tensor, unsupported as find().
   const TensorEntry& require(std::string_view name) const;
 
   /// Texts of a Hugging Face directory (config.json, tokenizer.json, …), not interpreted here.

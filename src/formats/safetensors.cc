@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <tuple>
 #include <utility>
 
 #include "base/checked.h"
@@ -22,34 +23,25 @@ namespace {
 
 struct SafetensorsType {
   std::string_view name;
-  std::optional<DType> type = std::nullopt;
+  std::optional<DType> type;
+  int64_t bytes;  // of one element
 };
 constexpr std::array kTypes = {
-    SafetensorsType{"F64", DType::f64},
-    SafetensorsType{"F32", DType::f32},
-    SafetensorsType{"F16", DType::f16},
-    SafetensorsType{"BF16", DType::bf16},
-    SafetensorsType{"I64", DType::i64},
-    SafetensorsType{"I32", DType::i32},
-    SafetensorsType{"I16", DType::i16},
-    SafetensorsType{"I8", DType::i8},
-    SafetensorsType{"U64"},
-    SafetensorsType{"U32"},
-    SafetensorsType{"U16"},
-    SafetensorsType{"U8"},
-    SafetensorsType{"BOOL"},
-    SafetensorsType{"F8_E4M3"},
-    SafetensorsType{"F8_E5M2"},
-    SafetensorsType{"F8_E8M0"},
-    SafetensorsType{"F4"},
-    SafetensorsType{"F6_E2M3"},
-    SafetensorsType{"F6_E3M2"},
-    SafetensorsType{"C64"},
+    SafetensorsType{"F64", DType::f64, 8},       SafetensorsType{"F32", DType::f32, 4},
+    SafetensorsType{"F16", DType::f16, 2},       SafetensorsType{"BF16", DType::bf16, 2},
+    SafetensorsType{"I64", DType::i64, 8},       SafetensorsType{"I32", DType::i32, 4},
+    SafetensorsType{"I16", DType::i16, 2},       SafetensorsType{"I8", DType::i8, 1},
+    SafetensorsType{"U64", std::nullopt, 8},     SafetensorsType{"U32", std::nullopt, 4},
+    SafetensorsType{"U16", std::nullopt, 2},     SafetensorsType{"U8", std::nullopt, 1},
+    SafetensorsType{"BOOL", std::nullopt, 1},    SafetensorsType{"F8_E4M3", std::nullopt, 1},
+    SafetensorsType{"F8_E5M2", std::nullopt, 1}, SafetensorsType{"F8_E8M0", std::nullopt, 1},
+    SafetensorsType{"C64", std::nullopt, 8},
 };
 
 /// One tensor as the header describes it.
 struct Described {
   TensorEntry entry;
+  const SafetensorsType* type = nullptr;
   uint64_t begin = 0;
   uint64_t end = 0;
 };
@@ -152,13 +144,8 @@ class HeaderEvents final : public Events {
     }
     if (at_ != At::dtype) unexpected("a string");
     const auto it = std::ranges::find(kTypes, text, &SafetensorsType::name);
-    if (it == kTypes.end()) refuse(Code::bad_format, "dtype {} is not known", quote(text));
-    if (!it->type)
-      refuse(Code::unsupported,
-             "has dtype {}, which Weir does not read; convert the model to F16, "
-             "BF16 or F32",
-             text);
-    tensors.back().entry.type = *it->type;
+    if (it == kTypes.end()) refuse(Code::bad_format, "dtype {} is not known to Weir", quote(text));
+    tensors.back().type = &*it;
     at_ = At::entry;
     return true;
   }
@@ -331,14 +318,17 @@ class IndexEvents final : public Events {
 
 struct SafetensorsFile {
   std::vector<TensorEntry> tensors;  // in the order of their data
+  std::map<std::string, std::string_view, std::less<>> unreadable;
   MetadataBuilder notes;
 };
 
 /// Gives every tensor its span: sorted by offset, the spans must fill `data` exactly.
 void place_tensors(std::vector<Described>& tensors, std::span<const std::byte> data,
                    std::string_view source) {
-  std::ranges::stable_sort(
-      tensors, {}, [](const Described& tensor) { return std::pair(tensor.begin, tensor.end); });
+  // Empty tensors may share a place; the name makes the order definite.
+  std::ranges::sort(tensors, {}, [](const Described& tensor) {
+    return std::tuple(tensor.begin, tensor.end, std::string_view(tensor.entry.name));
+  });
   uint64_t expected = 0;
   for (Described& tensor : tensors) {
     const std::string name = quote(tensor.entry.name);
@@ -346,7 +336,7 @@ void place_tensors(std::vector<Described>& tensors, std::span<const std::byte> d
       fail(Code::bad_format,
            "{}: tensor {}: data_offsets [{}, {}], expected to begin at {} (no holes, no overlaps)",
            source, name, tensor.begin, tensor.end, expected);
-    const auto bytes = checked_tensor_bytes(tensor.entry.type, tensor.entry.dims);
+    const auto bytes = checked_product(tensor.entry.dims, tensor.type->bytes);
     if (!bytes || *bytes != tensor.end - tensor.begin)
       fail(Code::bad_format,
            "{}: tensor {}: data_offsets [{}, {}] span {} bytes, its shape needs {}", source, name,
@@ -386,7 +376,14 @@ SafetensorsFile parse(std::span<const std::byte> bytes, std::string_view source)
   SafetensorsFile file;
   file.notes = std::move(events.notes);
   file.tensors.reserve(events.tensors.size());
-  for (Described& tensor : events.tensors) file.tensors.push_back(std::move(tensor.entry));
+  for (Described& tensor : events.tensors) {
+    if (tensor.type->type) {
+      tensor.entry.type = *tensor.type->type;
+      file.tensors.push_back(std::move(tensor.entry));
+    } else if (!file.unreadable.emplace(tensor.entry.name, tensor.type->name).second) {
+      fail(Code::bad_format, "{}: tensor {} appears twice", source, quote(tensor.entry.name));
+    }
+  }
   return file;
 }
 
@@ -417,19 +414,29 @@ Checkpoint read_sharded(const std::filesystem::path& index) {
     SafetensorsFile file = parse(mapping->bytes(), mapping->path().string());
     if (parts.files.empty()) parts.metadata = file.notes.build();
     parts.files.push_back(mapping);
-    if (parts.tensors.size() + file.tensors.size() > limits::kTensors)
+    if (parts.tensors.size() + file.tensors.size() + parts.unreadable.size() +
+            file.unreadable.size() >
+        limits::kTensors)
       fail(Code::limit_exceeded, "{}: more than {} tensors", source, limits::kTensors);
-    for (TensorEntry& tensor : file.tensors) {
-      const auto listed = events.files.find(tensor.name);
-      if (listed == events.files.end() || listed->second != name)
+    const auto check_place = [&](const std::string& tensor) {
+      const auto listed = events.files.find(tensor);
+      if (listed != events.files.end() && listed->second != name)
         fail(Code::bad_format, "{}: tensor {} stands in {}, but the index places it in {}", source,
-             quote(tensor.name), name, listed == events.files.end() ? "no file" : listed->second);
+             quote(tensor), name, listed->second);
+    };
+    for (TensorEntry& tensor : file.tensors) {
+      check_place(tensor.name);
       parts.tensors.push_back(std::move(tensor));
+    }
+    for (const auto& [tensor, type] : file.unreadable) {
+      check_place(tensor);
+      if (!parts.unreadable.emplace(tensor, type).second)
+        fail(Code::bad_format, "{}: tensor {} appears twice", source, quote(tensor));
     }
   }
   Checkpoint checkpoint(std::move(parts));
   for (const auto& [tensor, file] : events.files)
-    if (checkpoint.find(tensor) == nullptr)
+    if (!checkpoint.unreadable().contains(tensor) && checkpoint.find(tensor) == nullptr)
       fail(Code::bad_format, "{}: tensor {} is not in {} as the index says", source, quote(tensor),
            file);
   return checkpoint;
@@ -453,6 +460,7 @@ Checkpoint read_safetensors(const std::filesystem::path& path) {
   parts.files = {mapping};
   parts.metadata = file.notes.build();
   parts.tensors = std::move(file.tensors);
+  parts.unreadable = std::move(file.unreadable);
   return Checkpoint(std::move(parts));
 }
 
@@ -461,6 +469,7 @@ Checkpoint read_safetensors(std::span<const std::byte> bytes, std::string_view n
   Checkpoint::Parts parts = start_parts(name);
   parts.metadata = file.notes.build();
   parts.tensors = std::move(file.tensors);
+  parts.unreadable = std::move(file.unreadable);
   return Checkpoint(std::move(parts));
 }
 

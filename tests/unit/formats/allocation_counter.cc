@@ -22,11 +22,18 @@ void reset_peak() { peak = live; }
 
 }  // namespace weir::test
 
-void* operator new(size_t size) {
+// std::stable_sort takes its buffer from this form.
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
   void* memory = std::malloc(size == 0 ? 1 : size);
-  if (memory == nullptr) throw std::bad_alloc();
+  if (memory == nullptr) return nullptr;
   live += ::malloc_usable_size(memory);
   if (live > peak) peak = live;
+  return memory;
+}
+
+void* operator new(size_t size) {
+  void* memory = operator new(size, std::nothrow);
+  if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 
@@ -36,3 +43,4 @@ void operator delete(void* memory) noexcept {
 }
 
 void operator delete(void* memory, size_t) noexcept { operator delete(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { operator delete(memory); }

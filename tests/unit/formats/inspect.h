@@ -45,6 +45,15 @@ inline uint64_t inspect(const Checkpoint& checkpoint,
     if (!tensor.data.empty())
       sum += static_cast<uint64_t>(tensor.data.front()) + static_cast<uint64_t>(tensor.data.back());
   }
+  for (const auto& [name, type] : checkpoint.unreadable()) {
+    Code code = Code::internal;
+    try {
+      checkpoint.find(name);
+    } catch (const Error& error) {
+      code = error.code();
+    }
+    WEIR_CHECK(code == Code::unsupported, "{} of type {} was given out", name, type);
+  }
   WEIR_CHECK(checkpoint.parameters() >= 0);
   return sum + checkpoint.tensor_bytes();
 }
