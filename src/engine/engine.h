@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "decoding/sampler.h"
 #include "decoding/sampling_params.h"
 
 namespace weir {
@@ -19,8 +20,8 @@ namespace weir {
 struct Request {
   std::string prompt;           // used when `tokens` is empty
   std::vector<int32_t> tokens;  // taken as they are: nothing is added, not even BOS
-  bool add_special = true;      // text: BOS and the like, as the model's tokenizer has it
-  bool parse_special = false;   // text: "<|im_end|>" in it becomes that token (chat templates)
+  bool add_special = true;      // prompt: BOS and the like, as the model's tokenizer has it
+  bool parse_special = false;   // prompt: "<|im_end|>" in it becomes that token
   SamplingParams sampling;      // with stop rules, length limit and log-probabilities
   /// Set by another thread to stop the request; it ends with FinishReason::cancelled. Looked at
   /// before every chunk of the prompt and every token.
@@ -38,17 +39,13 @@ enum class FinishReason {
 /// "stop", "length" (also for `context`), "cancelled" or "" as the API dialects know them.
 std::string_view finish_reason_name(FinishReason reason);
 
-struct TokenProbability {
-  int32_t id = 0;
-  float log_probability = 0.0f;  // natural logarithm, after the logits processors
-};
-
 /// One step of an answer. Texts of all events joined are the whole answer; every text is complete
 /// UTF-8. An event may carry a token and no text (held back), or text and no token (at the end).
 struct Event {
   std::string text;
   int32_t token = -1;                        // -1: none
-  std::vector<TokenProbability> top;         // the chosen one first, then alternatives, falling
+  double log_probability = 0.0;              // of the token, if sampling.logprobs >= 0
+  std::vector<TokenLogprob> top;             // the sampling.logprobs likeliest, falling
   FinishReason finish = FinishReason::none;  // the last event has a reason
   std::string detail;                        // last event: one sentence where there is more to say
 };

@@ -2,6 +2,7 @@
 #include "model/model.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -36,7 +37,11 @@ ModelSummary summarise(const Checkpoint& checkpoint, const TensorMap& tensors) {
 }  // namespace
 
 std::shared_ptr<const Model> Model::load(const std::filesystem::path& path) {
-  return from(open_checkpoint(path));
+  const auto start = std::chrono::steady_clock::now();
+  const std::shared_ptr<Model> model(new Model(open_checkpoint(path)));
+  model->set_load_seconds(
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  return model;
 }
 
 std::shared_ptr<const Model> Model::from(Checkpoint checkpoint) {

@@ -40,6 +40,7 @@ struct ModelSummary {
   int64_t file_bytes = 0;
   std::vector<TypeShare> types;     // most bytes first
   std::vector<std::string> unused;  // tensors that this decoder does not read
+  double load_seconds = 0;          // from open to ready
   int64_t copied_bytes = 0;         // weights that had to be laid out anew
 };
 
@@ -67,6 +68,7 @@ class Model {
 
  private:
   explicit Model(Checkpoint checkpoint);
+  void set_load_seconds(double seconds) { summary_.load_seconds = seconds; }
 
   Checkpoint checkpoint_;
   DecoderConfig config_;

@@ -1,8 +1,14 @@
-// The tokenizer and chat template of a checkpoint: from tokenizer.ggml.* keys. Checks nothing that
-// Tokenizer::create checks.
+// The tokenizer and chat template of a checkpoint: from tokenizer.ggml.* keys, or from the texts
+// beside safetensors. Checks nothing that Tokenizer::create checks.
+#include <nlohmann/json.hpp>
+
 #include "base/error.h"
+#include "formats/json_guard.h"
+#include "formats/limits.h"
 #include "formats/quote.h"
 #include "model/model.h"
+#include "model/read_config.h"
+#include "text/tokenizer_json.h"
 #include "text/vocabulary_spec.h"
 
 namespace weir {
@@ -64,9 +70,35 @@ VocabularySpec spec_of(const Metadata& metadata, const std::string& model) {
   return spec;
 }
 
+std::string text_of(const Checkpoint& checkpoint, const char* document) {
+  const std::string* text = checkpoint.document(document);
+  return text != nullptr ? *text : std::string();
+}
+
+/// chat_template of tokenizer_config.json: a text, or a list of named ones with a "default".
+std::string template_in(const std::string& config) {
+  const auto document = nlohmann::json::parse(config, nullptr, false);
+  if (!document.is_object()) return "";
+  const auto found = document.find("chat_template");
+  if (found == document.end()) return "";
+  if (found->is_string()) return found->get<std::string>();
+  if (!found->is_array()) return "";
+  for (const auto& entry : *found)
+    if (entry.is_object() && entry.value("name", nlohmann::json()) == "default" &&
+        entry.value("template", nlohmann::json()).is_string())
+      return entry["template"].get<std::string>();
+  return "";
+}
+
 }  // namespace
 
 std::shared_ptr<const Tokenizer> read_tokenizer(const Checkpoint& checkpoint) {
+  if (is_hugging_face(checkpoint)) {
+    const std::string* json = checkpoint.document("tokenizer.json");
+    if (json == nullptr) return nullptr;
+    return Tokenizer::create(
+        from_tokenizer_json(*json, text_of(checkpoint, "tokenizer_config.json")));
+  }
   const Metadata& metadata = checkpoint.metadata();
   const auto model = metadata.get_or<std::string>("tokenizer.ggml.model", "no_vocab");
   if (model == "no_vocab" || model == "none") return nullptr;
@@ -74,7 +106,14 @@ std::shared_ptr<const Tokenizer> read_tokenizer(const Checkpoint& checkpoint) {
 }
 
 std::string read_chat_template(const Checkpoint& checkpoint) {
-  return checkpoint.metadata().get_or<std::string>("tokenizer.chat_template", "");
+  if (!is_hugging_face(checkpoint))
+    return checkpoint.metadata().get_or<std::string>("tokenizer.chat_template", "");
+  const std::string own_file = text_of(checkpoint, "chat_template.jinja");
+  if (!own_file.empty()) return own_file;
+  const std::string config = text_of(checkpoint, "tokenizer_config.json");
+  if (config.empty()) return "";
+  guard_json(config, 64, limits::kJsonTokenBytes, "tokenizer_config.json", 0);
+  return template_in(config);
 }
 
 }  // namespace weir
