@@ -214,7 +214,10 @@ Value slice_text(Budget& budget, const Value& text, const Bounds& range) {
 }  // namespace
 
 bool find_attribute(Budget& budget, const Value& object, std::string_view name, Value& out) {
-  if (name.starts_with("__") && among(kUnsafe, name)) {
+  const bool host_attribute =
+      name.starts_with("__") &&
+      (among(kUnsafe, name) || (object.is(Kind::function) && name.ends_with("__")));
+  if (host_attribute) {
     out = unsafe(object, name);
     return true;
   }

@@ -19,6 +19,7 @@ struct TestEntry {
 struct FunctionEntry {
   std::string_view name;
   Value (*run)(Interpreter& in, const CallArgs& args);
+  const char* type;  // its Python type: a class is called as a function is
 };
 
 /// Row of a filter or test, -1 if there is none. Rows are stable for the life of the program.
@@ -27,7 +28,8 @@ int find_test(std::string_view name);
 const FilterEntry& filter_at(int row);
 const TestEntry& test_at(int row);
 
-/// The global functions: range, dict, namespace, cycler, joiner, raise_exception, strftime_now.
+/// The global functions: range, dict, namespace, cycler, joiner, lipsum (which refuses),
+/// raise_exception, strftime_now.
 const std::vector<FunctionEntry>& functions();
 
 extern const std::vector<FilterEntry> kTextFilters;

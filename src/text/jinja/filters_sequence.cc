@@ -13,7 +13,7 @@ namespace weir::jinja {
 namespace {
 
 // Runs a lazy filter's body at once; what it raises waits until iteration comes to it.
-Value generate(Interpreter& in, const std::function<void(Items&)>& body) {
+Value generate(Interpreter& in, const char* name, const std::function<void(Items&)>& body) {
   Items items(in.budget());
   std::optional<Raise> error;
   try {
@@ -21,7 +21,7 @@ Value generate(Interpreter& in, const std::function<void(Items&)>& body) {
   } catch (Raise& raised) {
     error = std::move(raised);
   }
-  return make_generator(in.budget(), items.take(), std::move(error));
+  return make_generator(in.budget(), items.take(), std::move(error), "generator", name);
 }
 
 void for_each(Interpreter& in, const Value& iterable, const std::function<void(const Value&)>& f) {
@@ -118,7 +118,7 @@ Value dict_sort(Interpreter& in, const Value& value, const CallArgs& args) {
 Value unique(Interpreter& in, const Value& value, const CallArgs& args) {
   const Bound bound("do_unique", args, {"case_sensitive", "attribute"});
   const KeyOf key_of(in, bound[1], bound.flag(0, false));
-  return generate(in, [&](Items& items) {
+  return generate(in, "do_unique", [&](Items& items) {
     std::set<Value, KeyLess> seen;
     for_each(in, value, [&](const Value& item) {
       const Value key = key_of(item);
@@ -180,7 +180,7 @@ Value list(Interpreter& in, const Value& value, const CallArgs& args) {
 
 Value items_of(Interpreter& in, const Value& value, const CallArgs& args) {
   const Bound bound("do_items", args, {});
-  return generate(in, [&](Items& items) {
+  return generate(in, "do_items", [&](Items& items) {
     if (value.is_undefined()) return;
     if (!value.is(Kind::dict)) raise("TypeError", "Can only get item pairs from a mapping.");
     for (const auto& [key, item] : value.as<Dict>().items) {
@@ -225,7 +225,7 @@ Value reverse(Interpreter& in, const Value& value, const CallArgs& args) {
   std::reverse(items.begin(), items.end());
   if (!is_reversible(value)) return make_list(in.budget(), std::move(items));
   const char* type = value.is(Kind::list) ? "list_reverseiterator" : "reversed";
-  return make_generator(in.budget(), std::move(items), std::nullopt, type);
+  return make_generator(in.budget(), std::move(items), std::nullopt, type, "");
 }
 
 Value join(Interpreter& in, const Value& value, const CallArgs& args) {
@@ -260,7 +260,7 @@ Value sum(Interpreter& in, const Value& value, const CallArgs& args) {
 
 Value batch(Interpreter& in, const Value& value, const CallArgs& args) {
   const Bound bound("do_batch", args, {"linecount", "fill_with"}, 1);
-  return generate(in, [&](Items& items) {
+  return generate(in, "do_batch", [&](Items& items) {
     const std::int64_t size = index_of(*bound[0], "batch");
     std::vector<Value> row;
     for_each(in, value, [&](const Value& item) {
@@ -282,7 +282,7 @@ Value batch(Interpreter& in, const Value& value, const CallArgs& args) {
 
 Value slices(Interpreter& in, const Value& value, const CallArgs& args) {
   const Bound bound("do_slice", args, {"slices", "fill_with"}, 1);
-  return generate(in, [&](Items& items) {
+  return generate(in, "sync_do_slice", [&](Items& items) {
     const std::vector<Value> all = collect(in.budget(), value);
     const std::int64_t count = index_of(*bound[0], "slice");
     if (count == 0) raise("ZeroDivisionError", "integer division or modulo by zero");
@@ -301,10 +301,14 @@ Value slices(Interpreter& in, const Value& value, const CallArgs& args) {
 }
 
 Value map(Interpreter& in, const Value& value, const CallArgs& args) {
-  return generate(in, [&](Items& items) {
+  return generate(in, "sync_do_map", [&](Items& items) {
     if (!truthy(value)) return;
     const Value* attribute = args.find("attribute");
     if (args.positional.empty() && attribute != nullptr) {
+      for (const auto& [name, unused] : args.named) {
+        if (name == "attribute" || name == "default") continue;
+        raise("FilterArgumentError", "Unexpected keyword argument {}", quoted_short(name));
+      }
       const Bound bound("map", args, {"attribute", "default"});
       const std::vector<Value> path = attribute_path(*attribute);
       const Value* otherwise = bound[1] != nullptr && !bound[1]->is_none() ? bound[1] : nullptr;
@@ -327,7 +331,7 @@ Value map(Interpreter& in, const Value& value, const CallArgs& args) {
 // select, reject and, with an attribute first, selectattr, rejectattr.
 template <bool wanted, bool with_attribute>
 Value choose(Interpreter& in, const Value& value, const CallArgs& args) {
-  return generate(in, [&](Items& items) {
+  return generate(in, "select_or_reject", [&](Items& items) {
     if (!truthy(value)) return;
     constexpr std::size_t kSkip = with_attribute ? 1 : 0;
     if (args.positional.size() < kSkip) {

@@ -381,6 +381,10 @@ Value attribute(Interpreter& in, const Value& value, const CallArgs& args) {
   const Bound bound("do_attr", args, {"name"}, 1);
   if (!bound[0]->is_string()) raise("TypeError", "attribute name must be string");
   Value out;
+  if (value.is_undefined() && bound[0]->bytes().starts_with("__")) {
+    return Value::undefined(
+        fmt::format("'Undefined object' has no attribute {}", quoted_short(bound[0]->bytes())));
+  }
   if (value.is_undefined() || find_attribute(in.budget(), value, bound[0]->bytes(), out)) {
     return value.is_undefined() ? get_attribute(in.budget(), value, bound[0]->bytes()) : out;
   }

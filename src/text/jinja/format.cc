@@ -384,11 +384,11 @@ void format_value(Budget& budget, TextBuilder& out, std::string_view text, const
     return;
   }
   Spec spec = parse_spec(text);
-  if (value.is_number() && !(value.is(Kind::boolean) && spec.type == '\0')) {
+  if (value.is_number()) {
     format_number(budget, out, spec, value);
     return;
   }
-  if (!value.is_string() && !value.is(Kind::boolean)) {
+  if (!value.is_string()) {
     raise("TypeError", "unsupported format string passed to {}.__format__", type_name(value));
   }
   if (spec.type != '\0' && spec.type != 's') unknown_code(spec, value);

@@ -94,6 +94,10 @@ Value joiner(Interpreter& in, const CallArgs& args) {
   return out;
 }
 
+Value lipsum(Interpreter&, const CallArgs&) {
+  raise("TemplateRuntimeError", "lipsum() is random text, which a chat template cannot want");
+}
+
 Value raise_exception(Interpreter& in, const CallArgs& args) {
   const Bound bound("raise_exception", args, {"message"}, 1);
   const Value text = to_text(in.budget(), *bound[0]);
@@ -121,13 +125,14 @@ Value strftime_now(Interpreter& in, const CallArgs& args) {
 
 const std::vector<FunctionEntry>& functions() {
   static const std::vector<FunctionEntry> kFunctions = {
-      {"range", range},
-      {"dict", dict},
-      {"namespace", name_space},
-      {"cycler", cycler},
-      {"joiner", joiner},
-      {"raise_exception", raise_exception},
-      {"strftime_now", strftime_now},
+      {"range", range, "function"},
+      {"dict", dict, "type"},
+      {"namespace", name_space, "type"},
+      {"cycler", cycler, "type"},
+      {"joiner", joiner, "type"},
+      {"lipsum", lipsum, "function"},
+      {"raise_exception", raise_exception, "function"},
+      {"strftime_now", strftime_now, "function"},
   };
   return kFunctions;
 }

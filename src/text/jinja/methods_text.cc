@@ -18,9 +18,8 @@ constexpr std::int64_t kAll = std::numeric_limits<std::int64_t>::max();
 // The arguments of a method that takes no keywords.
 class Plain {
  public:
-  Plain(Interpreter& in, std::string_view name, const CallArgs& args, std::size_t least,
-        std::size_t most)
-      : in_(in), name_(name), args_(args) {
+  Plain(std::string_view name, const CallArgs& args, std::size_t least, std::size_t most)
+      : name_(name), args_(args) {
     if (!args.named.empty()) raise("TypeError", "str.{}() takes no keyword arguments", name);
     const std::size_t count = args.positional.size();
     if (count < least) {
@@ -47,7 +46,6 @@ class Plain {
   }
 
  private:
-  Interpreter& in_;
   std::string_view name_;
   const CallArgs& args_;
 };
@@ -69,7 +67,7 @@ Value with_case(Interpreter& in, const Value& self, std::string (*change)(std::s
 
 template <std::string (*change)(std::string_view)>
 Value change_case(Interpreter& in, const Value& self, const CallArgs& args) {
-  const Plain plain(in, "upper", args, 0, 0);
+  const Plain plain("upper", args, 0, 0);
   return with_case(in, self, change);
 }
 
@@ -85,7 +83,7 @@ bool in_set(std::string_view set, std::string_view character) {
 
 Value strip_sides(Interpreter& in, const Value& self, const CallArgs& args, std::string_view name,
                   bool left, bool right) {
-  const Plain plain(in, name, args, 0, 1);
+  const Plain plain(name, args, 0, 1);
   const std::string_view bytes = self.bytes();
   in.budget().scan(bytes.size());
   std::size_t begin = 0;
@@ -281,7 +279,7 @@ Window window(Interpreter& in, const Value& self, const CallArgs& args) {
 
 Value has_side(Interpreter& in, const Value& self, const CallArgs& args, std::string_view name,
                bool front) {
-  const Plain plain(in, name, args, 1, 3);
+  const Plain plain(name, args, 1, 3);
   const Window part = window(in, self, args);
   if (!part.valid) return Value::boolean(false);
   const std::string_view bytes = self.bytes().substr(part.begin, part.end - part.begin);
@@ -314,7 +312,7 @@ Value ends_with(Interpreter& in, const Value& self, const CallArgs& args) {
 
 std::int64_t find_in(Interpreter& in, const Value& self, const CallArgs& args,
                      std::string_view name, bool last) {
-  const Plain plain(in, name, args, 1, 3);
+  const Plain plain(name, args, 1, 3);
   const std::string_view part = plain.text(0).bytes();
   const Window range = window(in, self, args);
   if (!range.valid) return -1;
@@ -339,7 +337,7 @@ Value find(Interpreter& in, const Value& self, const CallArgs& args) {
 }
 
 Value count(Interpreter& in, const Value& self, const CallArgs& args) {
-  const Plain plain(in, "count", args, 1, 3);
+  const Plain plain("count", args, 1, 3);
   const std::string_view part = plain.text(0).bytes();
   const Window range = window(in, self, args);
   if (!range.valid) return Value::integer(0);
@@ -358,7 +356,7 @@ Value count(Interpreter& in, const Value& self, const CallArgs& args) {
 }
 
 Value replace(Interpreter& in, const Value& self, const CallArgs& args) {
-  const Plain plain(in, "replace", args, 2, 3);
+  const Plain plain("replace", args, 2, 3);
   const Text& text = self.text();
   const std::string_view bytes = text.bytes;
   const std::string_view part = plain.text(0).bytes();
@@ -391,7 +389,7 @@ Value replace(Interpreter& in, const Value& self, const CallArgs& args) {
 }
 
 Value join(Interpreter& in, const Value& self, const CallArgs& args) {
-  const Plain plain(in, "join", args, 1, 1);
+  const Plain plain("join", args, 1, 1);
   if (!is_iterable(args.positional[0])) raise("TypeError", "can only join an iterable");
   TextBuilder out(in.budget());
   Cursor cursor(args.positional[0]);
@@ -409,7 +407,7 @@ Value join(Interpreter& in, const Value& self, const CallArgs& args) {
 
 template <bool last>
 Value partition(Interpreter& in, const Value& self, const CallArgs& args) {
-  const Plain plain(in, "partition", args, 1, 1);
+  const Plain plain("partition", args, 1, 1);
   const std::string_view part = plain.text(0).bytes();
   const std::string_view bytes = self.bytes();
   if (part.empty()) raise("ValueError", "empty separator");
@@ -427,7 +425,7 @@ Value partition(Interpreter& in, const Value& self, const CallArgs& args) {
 
 template <bool front>
 Value remove_side(Interpreter& in, const Value& self, const CallArgs& args) {
-  const Plain plain(in, front ? "removeprefix" : "removesuffix", args, 1, 1);
+  const Plain plain(front ? "removeprefix" : "removesuffix", args, 1, 1);
   const std::string_view part = plain.text(0).bytes();
   const std::size_t size = self.bytes().size();
   if (part.empty() || !(front ? self.bytes().starts_with(part) : self.bytes().ends_with(part))) {
@@ -440,7 +438,7 @@ Value remove_side(Interpreter& in, const Value& self, const CallArgs& args) {
 // ljust, rjust, center: `before` and `after` say how the missing characters are shared.
 Value padded(Interpreter& in, const Value& self, const CallArgs& args, std::string_view name,
              char align) {
-  const Plain plain(in, name, args, 1, 2);
+  const Plain plain(name, args, 1, 2);
   const std::int64_t width = plain.integer(0, 0);
   const Value fill = args.positional.size() > 1 ? plain.text(1) : Value::constant(" ");
   if (fill.text().points != 1) {
@@ -473,7 +471,7 @@ Value center(Interpreter& in, const Value& self, const CallArgs& args) {
 }
 
 Value zfill(Interpreter& in, const Value& self, const CallArgs& args) {
-  const Plain plain(in, "zfill", args, 1, 1);
+  const Plain plain("zfill", args, 1, 1);
   const std::int64_t width = plain.integer(0, 0);
   const auto have = static_cast<std::int64_t>(self.text().points);
   if (width <= have) return self;
@@ -515,7 +513,7 @@ Value format(Interpreter& in, const Value& self, const CallArgs& args) {
 }
 
 Value format_map(Interpreter& in, const Value& self, const CallArgs& args) {
-  const Plain plain(in, "format_map", args, 1, 1);
+  const Plain plain("format_map", args, 1, 1);
   if (!args.positional[0].is(Kind::dict)) raise("TypeError", "format_map() needs a dict");
   CallArgs named;
   for (const auto& [key, value] : args.positional[0].as<Dict>().items) {
@@ -527,7 +525,7 @@ Value format_map(Interpreter& in, const Value& self, const CallArgs& args) {
 // All characters pass, and there is at least one.
 template <bool (*test)(char32_t)>
 Value all_are(Interpreter& in, const Value& self, const CallArgs& args) {
-  const Plain plain(in, "isalpha", args, 0, 0);
+  const Plain plain("isalpha", args, 0, 0);
   const std::string_view bytes = self.bytes();
   in.budget().scan(4 * bytes.size());
   for (std::size_t at = 0; at < bytes.size();) {
@@ -541,7 +539,7 @@ Value all_are(Interpreter& in, const Value& self, const CallArgs& args) {
 // No character has the other case, and at least one has this one.
 template <bool (*wanted)(char32_t), bool (*other)(char32_t)>
 Value has_case(Interpreter& in, const Value& self, const CallArgs& args) {
-  const Plain plain(in, "islower", args, 0, 0);
+  const Plain plain("islower", args, 0, 0);
   const std::string_view bytes = self.bytes();
   in.budget().scan(4 * bytes.size());
   bool found = false;
@@ -556,7 +554,7 @@ Value has_case(Interpreter& in, const Value& self, const CallArgs& args) {
 }
 
 Value is_title(Interpreter& in, const Value& self, const CallArgs& args) {
-  const Plain plain(in, "istitle", args, 0, 0);
+  const Plain plain("istitle", args, 0, 0);
   const std::string_view bytes = self.bytes();
   in.budget().scan(4 * bytes.size());
   bool inside = false;
@@ -577,6 +575,11 @@ bool is_ascii(char32_t point) { return point < 0x80; }
 Value is_ascii_text(Interpreter& in, const Value& self, const CallArgs& args) {
   if (self.bytes().empty()) return Value::boolean(true);
   return all_are<is_ascii>(in, self, args);
+}
+
+Value is_printable_text(Interpreter& in, const Value& self, const CallArgs& args) {
+  if (self.bytes().empty()) return Value::boolean(true);
+  return all_are<is_printable>(in, self, args);
 }
 
 Value is_identifier(Interpreter& in, const Value& self, const CallArgs& args) {
@@ -605,7 +608,7 @@ const std::array<MethodEntry, 43> kMethods = {{
     {kText, "isidentifier", is_identifier},
     {kText, "islower", has_case<is_lower, is_upper>},
     {kText, "isnumeric", all_are<is_numeric>},
-    {kText, "isprintable", all_are<is_printable>},
+    {kText, "isprintable", is_printable_text},
     {kText, "isspace", all_are<is_space>},
     {kText, "istitle", is_title},
     {kText, "isupper", has_case<is_upper, is_lower>},

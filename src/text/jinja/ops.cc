@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "text/jinja/filters.h"
 #include "text/jinja/loop.h"
 #include "text/jinja/repr.h"
 #include "text/jinja/unicode.h"
@@ -146,7 +147,7 @@ std::string_view type_name(const Value& value) {
     case Kind::method:
       return "builtin_function_or_method";
     case Kind::function:
-      return "function";
+      return functions()[static_cast<std::size_t>(value.as_integer())].type;
     case Kind::cycler:
       return "Cycler";
     case Kind::joiner:

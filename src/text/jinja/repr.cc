@@ -157,6 +157,12 @@ class Printer {
         out += fmt::format("<built-in method {} of {} object>", value.as<Method>().entry.name,
                            type_name(value.as<Method>().self));
         return;
+      case Kind::generator: {
+        const auto& generator = value.as<Generator>();
+        out += fmt::format("<{} object{}{}>", generator.type_name,
+                           *generator.name == '\0' ? "" : " ", generator.name);
+        return;
+      }
       default:
         out += fmt::format("<{} object>", type_name(value));
     }

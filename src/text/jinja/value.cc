@@ -155,11 +155,12 @@ RangeValue::RangeValue(Budget* owner, std::int64_t from, std::int64_t to, std::i
       length(length_of_range(from, to, by)) {}
 
 Generator::Generator(Budget* owner, std::vector<Value> values, std::optional<Raise> later,
-                     const char* type)
+                     const char* type, const char* maker)
     : Object(owner, sizeof(Generator) + values.size() * sizeof(Value)),
       items(std::move(values)),
       error(std::move(later)),
       type_name(type),
+      name(maker),
       depth(1 + deepest(items)) {}
 
 const Value* Namespace::find(std::string_view name) const {
@@ -306,8 +307,8 @@ Value make_range(Budget& budget, std::int64_t start, std::int64_t stop, std::int
 }
 
 Value make_generator(Budget& budget, std::vector<Value> items, std::optional<Raise> error,
-                     const char* type) {
-  auto out = std::make_shared<Generator>(&budget, std::move(items), std::move(error), type);
+                     const char* type, const char* name) {
+  auto out = std::make_shared<Generator>(&budget, std::move(items), std::move(error), type, name);
   Value value(Kind::generator, std::move(out));
   check_depth(budget, depth_of(value));
   return value;

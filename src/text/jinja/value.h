@@ -193,10 +193,12 @@ struct RangeValue : Object {
 /// A one-shot iterator as the lazy filters return it. Made eagerly; an error met on the way is kept
 /// and raised when iteration reaches it, as the lazy original would.
 struct Generator : Object {
-  Generator(Budget* owner, std::vector<Value> values, std::optional<Raise> later, const char* type);
+  Generator(Budget* owner, std::vector<Value> values, std::optional<Raise> later, const char* type,
+            const char* maker);
   const std::vector<Value> items;
   const std::optional<Raise> error;
   const char* const type_name;
+  const char* const name;  // of the function that made it, which str() shows; may be empty
   const int depth;
   std::size_t next = 0;
 };
@@ -263,7 +265,7 @@ Value make_tuple(Budget& budget, std::vector<Value> items);
 Value make_dict(const std::shared_ptr<Dict>& dict);
 Value make_range(Budget& budget, std::int64_t start, std::int64_t stop, std::int64_t step);
 Value make_generator(Budget& budget, std::vector<Value> items, std::optional<Raise> error,
-                     const char* type = "generator");
+                     const char* type, const char* name);
 
 /// Nesting depth of a value: 0 for scalars.
 int depth_of(const Value& value);

@@ -1,6 +1,7 @@
 // What the template tests share: rendering against a JSON context, and how errors are compared.
 #pragma once
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <ctime>

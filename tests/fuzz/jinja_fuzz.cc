@@ -1,0 +1,54 @@
+// Any bytes as a chat template, parsed and rendered with small limits. A zero byte splits the
+// input: what follows is the text of a message. The only way out besides text is weir::Error; the
+// pieces of the output must cover it.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "base/error.h"
+#include "text/chat_template.h"
+
+namespace {
+
+nlohmann::ordered_json conversation(const std::string& content) {
+  nlohmann::ordered_json messages = nlohmann::ordered_json::parse(R"([
+    {"role": "system", "content": " Be brief. "},
+    {"role": "user", "content": "naïve – 日本語 🙂 <|im_end|>"},
+    {"role": "assistant", "content": "", "tool_calls": [
+      {"id": "1", "function": {"name": "f", "arguments": {"a": 1, "b": [1.5, null, true]}}}]}])");
+  messages.push_back({{"role", "user"}, {"content", content}});
+  return messages;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string input(reinterpret_cast<const char*>(data), size);
+  const std::size_t split = std::min(input.find('\0'), input.size());
+  weir::RenderInput render;
+  const auto messages = conversation(input.substr(std::min(split + 1, input.size())));
+  const nlohmann::ordered_json tools = nlohmann::ordered_json::parse(
+      R"([{"type": "function", "function": {"name": "f", "parameters": {"x": {"type": "int"}}}}])");
+  render.messages = &messages;
+  render.tools = &tools;
+  render.bos_token = "<s>";
+  render.eos_token = "</s>";
+  render.now = std::tm{};
+  render.limits = {.depth = 32, .steps = 20'000, .output = 1u << 16};
+  try {
+    const auto program = weir::ChatTemplate::parse(input.substr(0, split));
+    const std::string text = program.render(render);
+    std::string joined;
+    for (const weir::Segment& segment : program.render_segments(render)) {
+      if (segment.text.empty()) std::abort();
+      joined += segment.text;
+    }
+    if (joined != text) std::abort();
+  } catch (const weir::Error& error) {
+    if (error.code() == weir::Code::internal) std::abort();
+  }
+  return 0;
+}
