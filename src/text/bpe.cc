@@ -57,7 +57,11 @@ void BpeModel::build_merges(const std::vector<std::string>& merges) {
     // Text alone must never become a control token, whatever the merges say.
     if (vocabulary_.is_special(pair.result.id)) continue;
     add_pair(pair);
-    if (!byte_level_) joins_.add(whole);
+    if (byte_level_) {
+      joins_.add_bytes(vocabulary_.text(pair.result.id));
+    } else {
+      joins_.add(whole);
+    }
   }
 }
 
@@ -71,12 +75,11 @@ void BpeModel::add_pair(const Pair& pair) {
   pairs_[slot] = pair;
 }
 
-MergeResult BpeModel::merge_of(const Symbol& left, const Symbol& right) const {
-  if (left.id < 0 || right.id < 0) return {};
+MergeResult BpeModel::merge_of(int32_t left, int32_t right) const {
   const size_t mask = pairs_.size() - 1;
-  for (size_t slot = pair_hash(left.id, right.id) & mask; pairs_[slot].left >= 0;
+  for (size_t slot = pair_hash(left, right) & mask; pairs_[slot].left >= 0;
        slot = (slot + 1) & mask) {
-    if (pairs_[slot].left == left.id && pairs_[slot].right == right.id) return pairs_[slot].result;
+    if (pairs_[slot].left == left && pairs_[slot].right == right) return pairs_[slot].result;
   }
   return {};
 }
@@ -99,18 +102,28 @@ void BpeModel::encode(std::string_view word, EncodeScratch& scratch,
 void BpeModel::encode_bytes(std::string_view word, EncodeScratch& scratch,
                             std::vector<int32_t>& ids) const {
   std::vector<Symbol>& symbols = scratch.merge.symbols;
-  symbols.resize(word.size());
-  for (size_t i = 0; i < word.size(); ++i) {
-    symbols[i] = {static_cast<uint32_t>(i), vocabulary_.byte_token(static_cast<uint8_t>(word[i])),
-                  1, kNoMerge};
+  symbols.clear();
+  if (word.size() > symbols.capacity()) symbols.reserve(word.size());
+  const size_t word_start = ids.size();
+  size_t chunk = 0;
+  for (size_t at = 0; at < word.size(); ++at) {
+    const auto byte = static_cast<uint8_t>(word[at]);
+    if (at > chunk && !joins_.may_join(static_cast<uint8_t>(word[at - 1]), byte)) {
+      finish_chunk(word.substr(chunk, at - chunk), word_start, scratch, ids);
+      symbols.clear();
+      chunk = at;
+    }
+    symbols.push_back(
+        {static_cast<uint32_t>(at - chunk), vocabulary_.byte_token(byte), 1, kNoMerge});
   }
-  finish_chunk(word, ids.size(), scratch, ids);
+  finish_chunk(word.substr(chunk), word_start, scratch, ids);
 }
 
 void BpeModel::encode_characters(std::string_view word, EncodeScratch& scratch,
                                  std::vector<int32_t>& ids) const {
   std::vector<Symbol>& symbols = scratch.merge.symbols;
   symbols.clear();
+  if (word.size() > symbols.capacity()) symbols.reserve(word.size());
   const size_t word_start = ids.size();
   size_t chunk = 0;
   char32_t previous = 0;
@@ -132,9 +145,12 @@ void BpeModel::encode_characters(std::string_view word, EncodeScratch& scratch,
 void BpeModel::finish_chunk(std::string_view chunk, size_t word_start, EncodeScratch& scratch,
                             std::vector<int32_t>& ids) const {
   const std::vector<Symbol>& symbols = scratch.merge.symbols;
-  merge_symbols(
-      scratch.merge, static_cast<uint32_t>(chunk.size()),
-      [this](const Symbol& left, const Symbol& right, uint32_t) { return merge_of(left, right); });
+  merge_symbols(scratch.merge, static_cast<uint32_t>(chunk.size()),
+                [&](const Symbol& left, const Symbol& right, uint32_t) -> MergeResult {
+                  if (left.id < 0 || right.id < 0) return {};
+                  return scratch.merge.pairs.get(left.id, right.id,
+                                                 [&] { return merge_of(left.id, right.id); });
+                });
   for (size_t i = 0; i < symbols.size(); ++i) {
     if (symbols[i].id >= 0) {
       ids.push_back(symbols[i].id);

@@ -25,7 +25,7 @@ class BpeModel final : public TokenModel {
   };
   void build_merges(const std::vector<std::string>& merges);
   void add_pair(const Pair& pair);
-  MergeResult merge_of(const Symbol& left, const Symbol& right) const;
+  MergeResult merge_of(int32_t left, int32_t right) const;
   void encode_bytes(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& ids) const;
   void encode_characters(std::string_view word, EncodeScratch& scratch,
                          std::vector<int32_t>& ids) const;
@@ -36,7 +36,7 @@ class BpeModel final : public TokenModel {
   bool byte_level_;
   bool ignore_merges_;
   UnknownPolicy unknown_;
-  JoinFilter joins_;         // character BPE: where no merge can reach across
+  JoinFilter joins_;         // where no merge can reach across
   std::vector<Pair> pairs_;  // open addressing, a power of two, at most half full
 };
 

@@ -31,12 +31,15 @@ void JoinFilter::add(std::string_view token) {
   char32_t left = 0;
   for (size_t at = 0; at < token.size();) {
     const CodePoint c = decode_utf8(token, at);
-    if (at > 0) {
-      const uint32_t bit = slot(left, c.value);
-      bits_[bit / 64] |= uint64_t{1} << (bit % 64);
-    }
+    if (at > 0) set(left, c.value);
     left = c.value;
     at += c.bytes;
+  }
+}
+
+void JoinFilter::add_bytes(std::string_view token) {
+  for (size_t at = 1; at < token.size(); ++at) {
+    set(static_cast<uint8_t>(token[at - 1]), static_cast<uint8_t>(token[at]));
   }
 }
 

@@ -50,12 +50,18 @@ class JoinFilter {
  public:
   JoinFilter() : bits_(kBits / 64) {}
   void add(std::string_view token);
+  /// The same for texts that are merged from bytes.
+  void add_bytes(std::string_view token);
   bool may_join(char32_t left, char32_t right) const {
     const uint32_t bit = slot(left, right);
     return ((bits_[bit / 64] >> (bit % 64)) & 1) != 0;
   }
 
  private:
+  void set(char32_t left, char32_t right) {
+    const uint32_t bit = slot(left, right);
+    bits_[bit / 64] |= uint64_t{1} << (bit % 64);
+  }
   static constexpr uint32_t kBits = 1U << 20;
   static uint32_t slot(char32_t left, char32_t right) {
     const uint64_t key = (uint64_t{left} << 32 | right) * 0x9E3779B97F4A7C15U;

@@ -131,8 +131,10 @@ std::string separate_cjk(std::string_view text) {
 
 std::string bert(std::string text, const NormalizerStep& step) {
   if (step.clean_text) text = clean_for_bert(text);
-  if (step.separate_cjk) text = separate_cjk(text);
-  if (step.fold_accents) text = without_marks(normal_form(text, NormalForm::nfd));
+  if (!is_ascii(text)) {
+    if (step.separate_cjk) text = separate_cjk(text);
+    if (step.fold_accents) text = without_marks(normal_form(text, NormalForm::nfd));
+  }
   if (step.lowercase) text = lowercase(text);
   return text;
 }

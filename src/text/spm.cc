@@ -34,6 +34,7 @@ void SpmModel::encode(std::string_view word, EncodeScratch& scratch,
                       std::vector<int32_t>& ids) const {
   std::vector<Symbol>& symbols = scratch.merge.symbols;
   symbols.clear();
+  if (word.size() > symbols.capacity()) symbols.reserve(word.size());
   const size_t word_start = ids.size();
   size_t chunk = 0;
   char32_t previous = 0;
@@ -55,13 +56,16 @@ void SpmModel::encode(std::string_view word, EncodeScratch& scratch,
 void SpmModel::finish_chunk(std::string_view chunk, size_t word_start, EncodeScratch& scratch,
                             std::vector<int32_t>& ids) const {
   const std::vector<Symbol>& symbols = scratch.merge.symbols;
+  const auto look_up = [&](size_t begin, size_t end) -> MergeResult {
+    if (end - begin > vocabulary_.longest_ordinary()) return {};
+    const int32_t id = vocabulary_.find_ordinary(chunk.substr(begin, end - begin));
+    return id < 0 ? MergeResult{} : MergeResult{ranks_[static_cast<size_t>(id)], id};
+  };
   merge_symbols(scratch.merge, static_cast<uint32_t>(chunk.size()),
-                [&](const Symbol& left, const Symbol&, uint32_t end) -> MergeResult {
-                  const size_t length = end - left.begin;
-                  if (length > vocabulary_.longest_ordinary()) return {};
-                  const int32_t id = vocabulary_.find_ordinary(chunk.substr(left.begin, length));
-                  if (id < 0) return {};
-                  return {ranks_[static_cast<size_t>(id)], id};
+                [&](const Symbol& left, const Symbol& right, uint32_t end) {
+                  if (left.id < 0 || right.id < 0) return look_up(left.begin, end);
+                  return scratch.merge.pairs.get(left.id, right.id,
+                                                 [&] { return look_up(left.begin, end); });
                 });
   for (size_t i = 0; i < symbols.size(); ++i) {
     if (symbols[i].id >= 0) {

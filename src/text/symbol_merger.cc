@@ -2,10 +2,11 @@
 #include "text/symbol_merger.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace weir {
 
-void MergeQueue::clear() {
+void MergeQueue::start(size_t count) {
   buckets_.clear();
   ranks_ = {};
   late_ = {};
@@ -14,6 +15,7 @@ void MergeQueue::clear() {
   active_rank_ = -1;
   last_rank_ = kNoMerge;
   last_bucket_ = nullptr;
+  first_bucket_size_ = count;
 }
 
 void MergeQueue::push(uint32_t rank, uint32_t position) {
@@ -24,6 +26,9 @@ void MergeQueue::push(uint32_t rank, uint32_t position) {
   if (rank != last_rank_ || last_bucket_ == nullptr) {
     const auto [bucket, created] = buckets_.try_emplace(rank);
     if (created) ranks_.push(rank);
+    // In a run of one letter, nearly all pairs have the rank of the first: room for them at once, as
+    // growing a vector of that size step by step costs more than filling it.
+    bucket->second.reserve(std::exchange(first_bucket_size_, 0));
     last_rank_ = rank;
     last_bucket_ = &bucket->second;  // references into an unordered_map stay valid
   }

@@ -34,7 +34,8 @@ struct Symbol {
 /// its turn comes, which is cheaper than a heap of all entries and keeps memory accesses in order.
 class MergeQueue {
  public:
-  void clear();
+  /// Empties the queue and prepares it for `count` symbols.
+  void start(size_t count);
   void push(uint32_t rank, uint32_t position);
   bool pop(uint32_t& rank, uint32_t& position);
 
@@ -48,14 +49,40 @@ class MergeQueue {
   std::vector<uint32_t> active_;
   size_t cursor_ = 0;
   int64_t active_rank_ = -1;
+  size_t first_bucket_size_ = 0;
   uint32_t last_rank_ = kNoMerge;  // of the bucket used last
   std::vector<uint32_t>* last_bucket_ = nullptr;
+};
+
+/// The last answer for each of some pairs of tokens. A text asks for few pairs very often, and this
+/// stays in a near cache where the table of all merges does not.
+class PairCache {
+ public:
+  template <typename Compute>
+  MergeResult get(int32_t left, int32_t right, Compute&& compute) {
+    if (entries_.empty()) entries_.resize(kEntries);
+    const uint64_t key = static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 |
+                         static_cast<uint32_t>(right);
+    Entry& entry = entries_[(key * 0x9E3779B97F4A7C15U) >> (64 - kBits)];
+    if (entry.key != key) entry = {key, compute()};
+    return entry.result;
+  }
+
+ private:
+  static constexpr int kBits = 13;
+  static constexpr size_t kEntries = size_t{1} << kBits;
+  struct Entry {
+    uint64_t key = ~uint64_t{0};  // no pair of ids >= 0 has this key
+    MergeResult result;
+  };
+  std::vector<Entry> entries_;
 };
 
 /// Memory that one call of the tokenizer uses for all its words.
 struct MergeScratch {
   std::vector<Symbol> symbols;
   MergeQueue queue;
+  PairCache pairs;
 };
 
 namespace detail {
@@ -101,7 +128,7 @@ void merge_long(std::vector<Symbol>& symbols, MergeQueue& queue, uint32_t text_e
     symbols[i].rank = result_at(i).rank;
     if (symbols[i].rank != kNoMerge) queue.push(symbols[i].rank, static_cast<uint32_t>(i));
   };
-  queue.clear();
+  queue.start(count);
   for (size_t i = 0; i < count; ++i) refresh(i);
   uint32_t rank = 0;
   uint32_t at = 0;

@@ -63,7 +63,13 @@ void append_decomposed(std::vector<int32_t>& code_points, char32_t c, NormalForm
 
 }  // namespace
 
+bool is_ascii(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return static_cast<uint8_t>(c) < 0x80; });
+}
+
 std::string normal_form(std::string_view text, NormalForm form) {
+  if (is_ascii(text)) return std::string(text);
   const char32_t first_changing = form == NormalForm::nfc ? 0x300 : 0x80;
   std::string out;
   out.reserve(text.size());
@@ -105,6 +111,7 @@ bool is_nonspacing_mark(char32_t c) {
 }
 
 bool is_control_character(char32_t c) {
+  if (c < 0x80) return c < 0x20 || c == 0x7F;
   const auto category = utf8proc_category(static_cast<int32_t>(c));
   return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_CF ||
          category == UTF8PROC_CATEGORY_CO || category == UTF8PROC_CATEGORY_CS;

@@ -12,6 +12,9 @@ enum class NormalForm { nfc, nfd, nfkc, nfkd };
 /// Bytes that are not valid UTF-8 are copied and end the sequence they stand in.
 std::string normal_form(std::string_view text, NormalForm form);
 
+/// True if all bytes are below 0x80.
+bool is_ascii(std::string_view text);
+
 /// Full lower case of one code point appended to `out`.
 void append_lowercase(std::string& out, char32_t c);
 

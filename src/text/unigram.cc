@@ -10,8 +10,11 @@
 namespace weir {
 namespace {
 
-constexpr double kUnknownPenalty = 10.0;
-constexpr double kUserDefinedBonus = 0.1;  // below the best possible score for its length
+constexpr float kUnknownPenalty = 10.0F;
+constexpr float kUserDefinedScore = -0.1F;  // better than any token's
+// Scores are summed in single precision from the start of the text, as SentencePiece does, but not so
+// far that the sum is too coarse to tell two segmentations apart.
+constexpr float kCoarsest = -65536.0F;
 
 }  // namespace
 
@@ -21,11 +24,11 @@ UnigramModel::UnigramModel(const Vocabulary& vocabulary, const VocabularySpec& s
       unknown_(vocabulary, spec.unk, pipeline.byte_fallback, pipeline.fuse_unknown) {
   if (!vocabulary.has_scores()) fail(Code::bad_format, "this Unigram vocabulary has no scores");
   if (!spec.unk) fail(Code::bad_format, "this Unigram vocabulary names no unknown token");
-  double worst = std::numeric_limits<double>::max();
+  float worst = std::numeric_limits<float>::max();
   std::vector<std::pair<std::string_view, int32_t>> keys;
   for (int32_t id = 0; id < vocabulary.size(); ++id) {
     const TokenType type = vocabulary.type(id);
-    if (type == TokenType::normal) worst = std::min(worst, double{vocabulary.score(id)});
+    if (type == TokenType::normal) worst = std::min(worst, vocabulary.score(id));
     if (type == TokenType::normal || type == TokenType::user_defined) {
       keys.emplace_back(vocabulary.text(id), id);
     }
@@ -36,29 +39,29 @@ UnigramModel::UnigramModel(const Vocabulary& vocabulary, const VocabularySpec& s
 
 void UnigramModel::encode(std::string_view word, EncodeScratch&, std::vector<int32_t>& ids) const {
   const size_t word_start = ids.size();
-  std::vector<Step> best{{0.0, 0, -1}};  // best[i]: the best way to reach byte `base + i`
+  std::vector<Step> best{{0.F, 0, -1}};  // best[i]: the best way to reach byte `base + i`
   size_t base = 0;                       // no token crosses this byte
   for (size_t at = 0; at < word.size();) {
     if (at > base && at - base + 1 == best.size()) {  // nothing reaches beyond: cut here
       emit(word.substr(base, at - base), best, word_start, ids);
+      const float sum = best.back().score;
       base = at;
-      best.assign(1, {0.0, 0, -1});
+      best.assign(1, {sum < kCoarsest ? 0.F : sum, 0, -1});
     }
     const CodePoint c = decode_utf8(word, at);
-    const double here = best[at - base].score;
+    const float here = best[at - base].score;
     bool has_single = false;
-    const auto reach = [&](size_t length, int32_t id, double score) {
+    const auto reach = [&](size_t length, int32_t id, float score) {
       const size_t end = at - base + length;
-      if (end >= best.size()) best.resize(end + 1, {0.0, 0, -1});
+      if (end >= best.size()) best.resize(end + 1, {0.F, 0, -1});
       Step& step = best[end];
       if (step.length == 0 || here + score > step.score) {
         step = {here + score, static_cast<uint32_t>(length), id};
       }
     };
     pieces_.for_each_prefix(word.substr(at), [&](size_t length, int32_t id) {
-      const double score = vocabulary_.type(id) == TokenType::user_defined
-                               ? -kUserDefinedBonus
-                               : double{vocabulary_.score(id)};
+      const float score = vocabulary_.type(id) == TokenType::user_defined ? kUserDefinedScore
+                                                                          : vocabulary_.score(id);
       reach(length, id, score);
       has_single = has_single || length == c.bytes;
     });

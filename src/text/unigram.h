@@ -18,7 +18,7 @@ class UnigramModel final : public TokenModel {
 
  private:
   struct Step {
-    double score;
+    float score;  // single precision as in SentencePiece, so that near ties fall the same way
     uint32_t length;  // bytes of the best token that ends here; 0 if none does
     int32_t id;
   };
@@ -28,7 +28,7 @@ class UnigramModel final : public TokenModel {
   const Vocabulary& vocabulary_;
   UnknownPolicy unknown_;
   Trie pieces_;
-  double unknown_score_ = 0;
+  float unknown_score_ = 0;
 };
 
 }  // namespace weir
