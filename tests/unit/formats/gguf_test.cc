@@ -330,6 +330,27 @@ TEST_F(SplitTest, RefusesOneNameInTwoParts) {
   expect_error(Code::bad_format, {"'same' appears twice"}, [&] { read_gguf(part(1)); });
 }
 
+TEST_F(SplitTest, TooMuch) {
+  test::RawGguf raw;
+  raw.header(0, 2).key("split.no", test::kU16).number("no", uint16_t{0});
+  raw.key("split.count", test::kU16).number("count", uint16_t{1025});
+  const fs::path many = temp_.path() / "many-00001-of-01025.gguf";
+  write_file_atomically(many, raw.bytes);
+  expect_error(Code::limit_exceeded, {"1025 files, the limit is 1024"}, [&] { read_gguf(many); });
+  for (uint16_t part = 0; part < 2; ++part) {
+    test::RawGguf half;
+    half.header(65537, 2).key("split.no", test::kU16).number("no", part);
+    half.key("split.count", test::kU16).number("count", uint16_t{2});
+    for (uint64_t i = 0; i < 65537; ++i)
+      half.tensor(fmt::format("{}.{}", part, i), {8}, test::kTypeF32, i * 32);
+    half.pad().data(65537 * 32);
+    write_file_atomically(temp_.path() / fmt::format("half-0000{}-of-00002.gguf", part + 1),
+                          half.bytes);
+  }
+  expect_error(Code::limit_exceeded, {"more than 131072 tensors"},
+               [&] { read_gguf(temp_.path() / "half-00001-of-00002.gguf"); });
+}
+
 TEST_F(SplitTest, RefusesForeignName) {
   write({});
   const fs::path renamed = temp_.path() / "model.gguf";

@@ -370,6 +370,28 @@ TEST_F(ShardTest, UnlistedTensorOfAListedFileIsThere) {
   EXPECT_EQ(open(R"({"weight_map":{"b":"two.safetensors"}})").tensors().size(), 2u);
 }
 
+TEST_F(ShardTest, UnreadableTensorsInShards) {
+  const std::string shard =
+      with_header(R"({"m":{"dtype":"BOOL","shape":[1],"data_offsets":[0,1]}})", 1);
+  write_file_atomically(folder_ / "one.safetensors", shard);
+  const std::string index =
+      R"({"weight_map":{"m":"one.safetensors","b":"two.safetensors","c":"two.safetensors"}})";
+  EXPECT_EQ(open(index).unreadable().size(), 1u);
+  write_file_atomically(folder_ / "two.safetensors", shard);
+  expect_refused(index, Code::bad_format, {"'m' stands in two.safetensors"});
+  expect_refused(R"({"weight_map":{"a":"one.safetensors","b":"two.safetensors"}})",
+                 Code::bad_format, {"'m' appears twice"});
+}
+
+TEST_F(ShardTest, TooMuch) {
+  std::string files = R"({"weight_map":{"a":"one.safetensors")";
+  for (int i = 0; i < 1024; ++i) files += fmt::format(R"(,"{}":"{}.safetensors")", i, i);
+  expect_refused(files + "}}", Code::limit_exceeded, {"1025 files, the limit is 1024"});
+  std::string tensors = R"({"weight_map":{"a":"one.safetensors")";
+  for (int i = 0; i < 131072; ++i) tensors += fmt::format(R"(,"{}":"one.safetensors")", i);
+  expect_refused(tensors + "}}", Code::limit_exceeded, {"more than 131072 tensors"});
+}
+
 TEST_F(ShardTest, BrokenIndexes) {
   const auto bad = Code::bad_format;
   expect_refused("", bad, {"not valid JSON"});
