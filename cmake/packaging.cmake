@@ -4,6 +4,13 @@ include(GNUInstallDirs)
 install(TARGETS weir RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(FILES README.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} RENAME copyright)
+# The program writes its own completion.
+install(CODE [[
+  set(folder "$ENV{DESTDIR}${CMAKE_INSTALL_PREFIX}/share/bash-completion/completions")
+  file(MAKE_DIRECTORY "${folder}")
+  execute_process(COMMAND $<TARGET_FILE:weir> completion bash OUTPUT_FILE "${folder}/weir"
+                  COMMAND_ERROR_IS_FATAL ANY)
+]])
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME weir)
