@@ -1,7 +1,8 @@
 """Builds the training corpus of the embedded model, always the same for the same seed.
 
 Writes work/corpus.jsonl: one document a line, {"kind": …, "turns": [[role, text], …]} with roles
-user, assistant, system, and `text` for a plain story. `--check` proves that no held-out question
+user, assistant, system, and `text` for a plain story. Kind `drill` is a question of which the
+trainer takes only the beginning of the answer. `--check` proves that no held-out question
 is among the training questions and that every answer holds its key phrase.
 """
 
@@ -39,7 +40,8 @@ class Builder:
             self.deck = self.rng.sample(self.facts, len(self.facts))
         fact = self.deck.pop()
         while True:
-            asked = facts.dress(self.rng.choice(self.rng.choice(fact.train)), self.rng)
+            question = facts.vary(self.rng.choice(self.rng.choice(fact.train)), self.rng)
+            asked = facts.dress(question, self.rng)
             if facts.plain(asked) not in self.banned:
                 return [["user", asked], ["assistant", fact.answer]]
 
@@ -67,6 +69,10 @@ class Builder:
                                      else self.rng.choice(["weir", "talk", "sum"]))
         return {"kind": kind, "turns": turns}
 
+    def drill(self) -> dict:
+        """Question and answer, of which only the beginning is learned: more questions a token."""
+        return {"kind": "drill", "turns": self.fact_turn()}
+
     def story_chat(self, story: str) -> dict:
         turns = self.opening()
         short = len(story) < 1200
@@ -87,7 +93,7 @@ class Builder:
                     yield self.story_chat(story)
         for kind, count in talks.items():
             for _ in range(count):
-                yield self.conversation(kind)
+                yield self.drill() if kind == "drill" else self.conversation(kind)
 
 
 def check(documents: list[dict], known: list[facts.Fact]) -> None:
@@ -118,7 +124,7 @@ def main() -> None:
     if args.stories is None:
         parser.error("expected --stories FOLDER")
     builder = Builder(stories.load(args.stories), known, args.seed)
-    documents = list(builder.build(passes=3, talks={"weir": 40000, "talk": 8000, "sum": 10000}))
+    documents = list(builder.build(passes=3, talks={"weir": 30000, "drill": 60000, "talk": 8000, "sum": 10000}))
     check(documents, known)
     if args.check:
         return

@@ -38,6 +38,34 @@ COMMAND_LIKE = re.compile(r"weir (run|info|tokenize|selftest|doctor|synth|bench)
 ASKING = re.compile(r"^(how|what|which|who|where|why|when|is|are|can|could|does|do|did|will|would"
                     r"|may|must|should|in what|in which|on what|under|with whom|what's|by|for what)\b")
 
+# Words that may stand for one another in any question, and words that carry little meaning.
+SYNONYMS = {
+    "see": "view display watch read", "show": "display print report", "make": "produce create build get",
+    "fast": "quick", "faster": "quicker speedier", "quick": "fast", "big": "large huge", "large": "big",
+    "memory": "ram", "ram": "memory", "use": "take employ try", "set": "choose pick adjust give",
+    "change": "alter modify adjust", "machine": "computer pc system", "computer": "machine pc laptop",
+    "start": "begin launch", "begin": "start", "answer": "reply response output text", "limit": "cap bound cut",
+    "answers": "replies responses results", "flag": "option switch parameter", "option": "flag switch",
+    "stop": "end halt", "need": "require want", "needs": "requires takes", "kind": "type sort",
+    "list": "name enumerate", "want": "wish need", "supported": "accepted possible allowed okay handled",
+    "support": "accept handle take allow", "supports": "accepts handles", "store": "keep hold",
+    "stored": "kept held", "find": "get discover locate", "open": "load read", "load": "open read",
+    "test": "check try", "check": "verify test", "measure": "find time", "write": "put give produce",
+    "written": "made done", "save": "keep store", "fit": "suit match", "choose": "pick select take",
+    "pick": "choose select", "happens": "occurs follows", "broken": "damaged bad corrupt faulty",
+    "wrong": "false bad", "file": "document", "size": "bigness", "called": "named", "depend": "rest",
+    "mean": "say stand", "work": "function go", "works": "functions", "model": "network", "tell": "inform give",
+    "explain": "clarify define", "get": "obtain have receive", "pass": "give hand", "type": "enter write",
+    "give": "hand pass tell", "different": "other another", "smallest": "tiniest least", "slow": "sluggish",
+    "conversation": "chat dialogue", "chat": "conversation talk", "text": "string sentence words",
+    "hardware": "machine computer", "processor": "cpu chip", "folder": "directory", "weights": "parameters",
+    "trained": "taught", "made": "built created", "know": "have understand", "does": "will can", "can": "may could",
+    "number": "count amount", "help": "assist support", "program": "software tool app", "good": "fine useful",
+}
+EMPTY_WORDS = frozenset(
+    "a an the i me my is are do does did to of for in on it that this there be can could would should will "
+    "how what which please tell show want like you your know about with and have has so from".split())
+
 
 @dataclass
 class Fact:
@@ -112,6 +140,25 @@ def typo(text: str, rng: random.Random) -> str:
     if kind < 0.7:
         return text[:i] + text[i] + text[i:]
     return text[:i - 1] + text[i] + text[i - 1] + text[i + 1:]
+
+
+def vary(question: str, rng: random.Random) -> str:
+    """Other words for the same thing, or the bare key words, as hurried people type them."""
+    words = question.split()
+    roll = rng.random()
+    if roll < 0.35 and not COMMAND_LIKE.search(question):
+        for i in rng.sample(range(len(words)), len(words)):
+            if words[i] in SYNONYMS and rng.random() < 0.6:
+                words[i] = rng.choice(SYNONYMS[words[i]].split())
+    elif roll < 0.47:
+        kept = [w for w in words if w not in EMPTY_WORDS]
+        words = kept if len(kept) >= 2 else words
+    elif roll < 0.57 and len(words) > 4:
+        words = [w for w in words if w not in EMPTY_WORDS or rng.random() < 0.6] or words
+    elif roll < 0.62 and len(words) > 4:
+        half = rng.randrange(2, len(words) - 1)
+        words = words[half:] + words[:half]
+    return " ".join(words)
 
 
 def dress(question: str, rng: random.Random, extras: bool = True) -> str:

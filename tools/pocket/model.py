@@ -227,8 +227,10 @@ class Pocket(nn.Module):
     def loss(self, ids: torch.Tensor, target: torch.Tensor, weight: torch.Tensor,
              dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
         """Mean nats over the weighted targets. ids, target [B, T]; weight F32 [B, T]."""
-        state = self.hidden(ids, dtype)
-        return _HeadLoss.apply(state, self.embed.to(dtype), target.reshape(-1), weight.reshape(-1))
+        goal, share = target.reshape(-1), weight.reshape(-1)
+        learned = share.nonzero().squeeze(1)
+        state = self.hidden(ids, dtype)[learned]
+        return _HeadLoss.apply(state, self.embed.to(dtype), goal[learned], share[learned])
 
     @torch.no_grad()
     def generate(self, prompt: list[int], stop: set[int], limit: int, temperature: float = 0.0,

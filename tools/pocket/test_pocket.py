@@ -14,7 +14,7 @@ import corpus
 import facts
 import model
 import stories
-from dataset import LEARN, encode_document
+from dataset import DECIDE, LEARN, encode_document
 from tokenizer import CHAT_TEMPLATE, PIECES, Tokenizer, learn_merges
 
 HERE = Path(__file__).resolve().parent
@@ -88,7 +88,7 @@ class Recipe(unittest.TestCase):
     def test_only_answers_are_learned(self):
         tokenizer = small_tokenizer()
         ids = encode_document(tokenizer, [["user", "the fox"], ["assistant", "the kite"]])
-        learned = [i & ~LEARN for i in ids if i & LEARN]
+        learned = [i & (DECIDE - 1) for i in ids if i & LEARN]
         self.assertEqual(learned, tokenizer.encode("the kite") + [tokenizer.ids["<|end|>"]])
 
     def test_case_comes_back(self):

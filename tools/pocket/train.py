@@ -13,8 +13,10 @@ import datetime
 import json
 import math
 import os
+import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -38,11 +40,12 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--preset", choices=["pocket", "draft"], default="pocket")
     parser.add_argument("--steps", type=int, help="length of the schedule in steps")
     parser.add_argument("--until", help="end of the schedule as HH:MM, UTC")
-    parser.add_argument("--batch", type=int, default=8, help="rows a step")
+    parser.add_argument("--batch", type=int, default=6, help="rows a step")
     parser.add_argument("--context", type=int, default=512)
-    parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate")
-    parser.add_argument("--decay", type=float, default=0.1, help="weight decay of matrices")
-    parser.add_argument("--warmup", type=int, default=150, help="steps")
+    parser.add_argument("--rate", type=float, default=2e-3, help="peak learning rate of AdamW")
+    parser.add_argument("--muon-rate", type=float, default=0.02, help="peak learning rate of Muon")
+    parser.add_argument("--decay", type=float, default=0.1, help="weight decay of the embedding")
+    parser.add_argument("--warmup", type=int, default=100, help="steps")
     parser.add_argument("--seed", type=int, default=20261121)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--save-minutes", type=float, default=3.0)
@@ -60,9 +63,10 @@ def main() -> None:
 
     from dataset import Packer, encode_corpus
     from model import Pocket, preset
+    from optimizer import Optimizer
     from tokenizer import Tokenizer
 
-    torch.set_num_threads(args.threads)
+    torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     tokenizer = Tokenizer.load(args.work / "tokenizer.json")
     kinds = encode_corpus(args.work / "corpus.jsonl", tokenizer)
@@ -70,11 +74,29 @@ def main() -> None:
     packer = Packer(kinds, args.context, separator, args.seed)
     config = preset(args.preset, len(tokenizer.tokens), args.context)
     model = Pocket(config)
-    matrices = [p for p in model.parameters() if p.dim() == 2]
-    vectors = [p for p in model.parameters() if p.dim() == 1]
-    optimizer = torch.optim.AdamW(
-        [{"params": matrices, "weight_decay": args.decay}, {"params": vectors, "weight_decay": 0.0}],
-        lr=args.rate, betas=(0.9, 0.98), eps=1e-8, foreach=True)
+    optimizer = Optimizer(model, args.rate, args.muon_rate, args.decay)
+
+    pool = ThreadPoolExecutor(args.threads)
+    parameters = list(model.parameters())
+
+    def share(part: tuple) -> tuple[float, tuple]:
+        torch.set_num_threads(1)
+        loss = model.loss(*part[:3]) * part[3]
+        return float(loss), torch.autograd.grad(loss, parameters)
+
+    def learn(*batch: torch.Tensor) -> float:
+        """Sets the gradients of the batch's mean loss and returns the loss.
+
+        The rows are split over threads that meet once a step. Threads inside each operation would
+        wait for one another at every barrier, which is ruinous while other programs want the cores.
+        """
+        total = float(batch[2].sum())
+        pieces = [(*piece, float(piece[2].sum()) / total)
+                  for piece in zip(*(t.chunk(args.threads) for t in batch))]
+        results = list(pool.map(share, pieces))
+        for i, parameter in enumerate(parameters):
+            parameter.grad = sum((grads[i] for _, grads in results[1:]), results[0][1][i])
+        return sum(loss for loss, _ in results)
 
     # Held-out stories, each in a row of its own, measure the loss.
     held = [d[: args.context + 1] for d in kinds["held_out_story"]][:64]
@@ -99,7 +121,7 @@ def main() -> None:
     if path.exists():
         saved = torch.load(path)
         model.load_state_dict(saved["model"])
-        optimizer.load_state_dict(saved["optimizer"])
+        optimizer.load_state(saved["optimizer"])
         packer = saved["packer"]
         packer.kinds = {k: kinds[k] for k in packer.orders}
         step, tokens, began, busy = saved["step"], saved["tokens"], saved["began"], saved["busy"]
@@ -111,46 +133,47 @@ def main() -> None:
 
     def save() -> None:
         rows, packer.kinds = packer.kinds, {}
-        state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "packer": packer,
+        state = {"model": model.state_dict(), "optimizer": optimizer.state(), "packer": packer,
                  "config": config.as_dict(), "step": step, "tokens": tokens, "began": began,
                  "busy": busy, "seed": args.seed}
         torch.save(state, path.with_suffix(".tmp"))
         path.with_suffix(".tmp").replace(path)
         packer.kinds = rows
 
+    # SIGTERM: finish the step, write the checkpoint, leave.
+    asked_to_stop = []
+    signal.signal(signal.SIGTERM, lambda *_: asked_to_stop.append(True))
     saved_at, recent = time.time(), []
     while True:
         progress = step / args.steps if args.steps else (time.time() - began) / (end - began)
         if progress >= 1.0:
             break
-        rate = args.rate * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress)))
+        rate = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
         rate *= min(1.0, (step + 1) / args.warmup)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
         started = time.time()
         ids, target, weight = (torch.from_numpy(np.ascontiguousarray(x)) for x in packer.batch(args.batch))
-        loss = model.loss(ids, target, weight)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss = learn(ids, target, weight)
         norm = torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         if not math.isfinite(float(norm)):
             raise SystemExit(f"step {step}: expected a finite gradient, found {float(norm)}")
-        optimizer.step()
+        optimizer.step(rate, pool)
         step += 1
         tokens += ids.numel()
         busy += time.time() - started
-        recent.append(float(loss))
+        recent.append(loss)
         if step % 50 == 0:
             entry = {"step": step, "progress": round(progress, 4), "loss": round(sum(recent) / len(recent), 4),
-                     "rate": round(rate, 6), "tokens": tokens, "tokens_per_second": round(tokens / busy),
+                     "rate": round(rate, 4), "tokens": tokens, "tokens_per_second": round(tokens / busy),
                      "norm": round(float(norm), 3)}
             if step % 250 == 0:
                 entry["held_out_story_loss"] = round(held_out_loss(), 4)
                 entry["passes"] = packer.passes
             print(json.dumps(entry), file=log, flush=True)
             recent = []
-        if time.time() - saved_at > 60 * args.save_minutes:
+        if asked_to_stop or time.time() - saved_at > 60 * args.save_minutes:
             save()
+            if asked_to_stop:
+                return
             saved_at = time.time()
     save()
     print(json.dumps({"done": True, "step": step, "tokens": tokens, "busy_seconds": round(busy),
