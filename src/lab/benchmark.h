@@ -1,0 +1,69 @@
+// Speed of a model on this machine: prompt and generation rows through the engine that users get,
+// each against the ceiling measured in the same run.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/engine.h"
+#include "lab/ceilings.h"
+#include "model/model.h"
+
+namespace weir {
+
+struct BenchmarkOptions {
+  std::vector<int64_t> prompt_tokens = {512};
+  std::vector<int64_t> generated_tokens = {64};
+  int repeats = 5;
+  int threads = 0;
+  std::string kv_type = "f16";
+};
+
+/// Median and spread of the counted runs.
+struct Spread {
+  double median = 0, min = 0, max = 0;
+};
+Spread spread_of(std::vector<double> values);
+
+struct BenchmarkRow {
+  std::string test;  // "pp512": a prompt of 512 tokens; "tg64": 64 tokens generated
+  int64_t tokens = 0;
+  Spread tokens_per_second;
+  std::string ceiling;          // "int8", "f32" (arithmetic) or "read" (memory)
+  double share_of_ceiling = 0;  // of the median
+};
+
+struct BenchmarkReport {
+  std::string model, type, isa;
+  int threads = 0;
+  int64_t parameters = 0, model_bytes = 0;
+  double load_seconds = 0;
+  int64_t peak_memory_bytes = 0;
+  Ceilings ceilings;
+  std::vector<BenchmarkRow> rows;
+};
+
+/// `progress` gets steps done, steps in all and what runs now.
+using BenchmarkProgress = std::function<void(int, int, const std::string&)>;
+
+BenchmarkReport run_benchmark(std::shared_ptr<const Model> model, const BenchmarkOptions& options,
+                              const BenchmarkProgress& progress);
+
+std::string report_table(const BenchmarkReport& report);
+std::string report_markdown(const BenchmarkReport& report);
+std::string report_csv(const BenchmarkReport& report);
+std::string report_json(const BenchmarkReport& report);
+
+/// Weights that a token reads: multiply-adds of all linear layers, and their bytes.
+struct TokenWork {
+  double operations = 0;       // of the matmuls of one prompt token (the head not counted)
+  double head_operations = 0;  // of the head, once a prompt
+  double bytes = 0;            // read by one generated token
+  bool integer = false;        // most of it by int8 dot products
+};
+TokenWork token_work(const Model& model);
+
+}  // namespace weir

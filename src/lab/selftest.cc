@@ -1,0 +1,218 @@
+#include "lab/selftest.h"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <random>
+
+#include "base/error.h"
+#include "engine/engine.h"
+#include "kernels/kernels.h"
+#include "lab/embedded_model.h"
+#include "tensor/blocks.h"
+#include "tensor/tensor.h"
+
+namespace weir {
+namespace {
+
+using kernels::KernelTable;
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  for (size_t i = 0; i < a.size(); ++i)
+    if (std::bit_cast<uint32_t>(a[i]) != std::bit_cast<uint32_t>(b[i]) &&
+        !(std::isnan(a[i]) && std::isnan(b[i])))
+      return false;
+  return a.size() == b.size();
+}
+
+/// Random bytes; NaN results compare equal, so any bits will do.
+Buffer random_bytes(std::mt19937& rng, int64_t bytes) {
+  Buffer buffer(static_cast<size_t>(bytes));
+  for (size_t i = 0; i + 4 <= buffer.size(); i += 4) {
+    const uint32_t word = static_cast<uint32_t>(rng());
+    std::memcpy(buffer.data() + i, &word, 4);
+  }
+  return buffer;
+}
+
+std::vector<float> random_floats(std::mt19937& rng, int64_t n) {
+  std::vector<float> x(static_cast<size_t>(n));
+  for (float& v : x) v = static_cast<float>(static_cast<int32_t>(rng())) * 0x1p-30f;
+  return x;
+}
+
+/// The product of one type and shape by a table.
+std::vector<float> multiply(const KernelTable& table, DType type, const Buffer& w, int64_t rows,
+                            int64_t k, int64_t tokens, std::vector<float>& x) {
+  const bool wide = info(type).kind == DTypeClass::block256;
+  const int64_t block = wide ? 256 : 32, run = wide ? 16 : 32;
+  std::vector<int8_t> q(static_cast<size_t>(tokens * k));
+  std::vector<float> d(static_cast<size_t>(tokens * k / block + 1));
+  std::vector<int16_t> s(static_cast<size_t>(tokens * k / run + 1));
+  kernels::MatmulArgs args;
+  args.xq = {q.data(), d.data(), s.data(), k, k / block, k / run};
+  for (int64_t t = 0; t < tokens && info(type).kind != DTypeClass::real; ++t)
+    (wide ? table.quantize256 : table.quantize32)(x.data() + t * k, k, q.data() + t * k,
+                                                  d.data() + t * (k / block),
+                                                  s.data() + t * (k / run));
+  Buffer scratch(kernels::kMatmulScratch);
+  std::vector<float> out(static_cast<size_t>(rows * tokens));
+  args.w = w.data();
+  args.row_bytes = static_cast<size_t>(bytes_of(type, k));
+  args.rows = rows;
+  args.k = k;
+  args.tokens = tokens;
+  args.x = x.data();
+  args.x_stride = k;
+  args.out = out.data();
+  args.out_stride = rows;
+  args.scratch = scratch.data();
+  table.matmul[static_cast<size_t>(type)](args);
+  return out;
+}
+
+SelfTestResult check_matmuls(const KernelTable& table) {
+  std::mt19937 rng(20);
+  int compared = 0;
+  for (const DTypeInfo& row : all_dtypes()) {
+    if (row.kind == DTypeClass::other) continue;
+    for (const int64_t tokens : {1, 5, 13}) {
+      const int64_t k = 2304, rows = 19;
+      const Buffer w = random_bytes(rng, bytes_of(row.type, rows * k));
+      auto x = random_floats(rng, tokens * k);
+      if (!same_bits(multiply(kernels::ref_table(), row.type, w, rows, k, tokens, x),
+                     multiply(table, row.type, w, rows, k, tokens, x)))
+        return {"", false, fmt::format("matmul {} with {} tokens differs", row.name, tokens)};
+      ++compared;
+    }
+  }
+  return {"", true, fmt::format("{} matmuls", compared)};
+}
+
+SelfTestResult check_attention(const KernelTable& table) {
+  std::mt19937 rng(21);
+  const int64_t dim = 64, group = 4;
+  const std::vector<int32_t> positions = {0, 17, 255, 256, 300};
+  std::vector<std::vector<uint16_t>> pages(20);
+  std::vector<const std::byte*> pointers;
+  for (auto& page : pages) {
+    for (const float v : random_floats(rng, 2 * 16 * dim)) page.push_back(float_to_half(v));
+    pointers.push_back(reinterpret_cast<const std::byte*>(page.data()));
+  }
+  const auto count = static_cast<int64_t>(positions.size());
+  const auto q = random_floats(rng, count * group * dim);
+  Buffer scratch(kernels::kAttentionScratch);
+  const auto attend = [&](const KernelTable& t, int64_t window) {
+    std::vector<float> out(static_cast<size_t>(count * group * dim));
+    kernels::AttentionArgs a;
+    a.pages = pointers.data();
+    a.v_offset = static_cast<size_t>(16 * dim * 2);
+    a.head_dim = a.value_dim = dim;
+    a.q = q.data();
+    a.q_stride = a.out_stride = group * dim;
+    a.positions = positions.data();
+    a.tokens = count;
+    a.group = group;
+    a.window = window;
+    a.scale = 0.125f;
+    a.out = out.data();
+    a.scratch = scratch.data();
+    t.attention(a);
+    return out;
+  };
+  for (const int64_t window : {0, 33})
+    if (!same_bits(attend(kernels::ref_table(), window), attend(table, window)))
+      return {"", false, fmt::format("attention with window {} differs", window)};
+  return {"", true, "attention"};
+}
+
+SelfTestResult check_elementwise(const KernelTable& table) {
+  std::mt19937 rng(22);
+  const KernelTable& ref = kernels::ref_table();
+  for (const int64_t n : {7, 64, 301}) {
+    const auto x = random_floats(rng, n), w = random_floats(rng, n);
+    std::vector<float> a(x.size()), b(x.size());
+    ref.rms_norm(x.data(), w.data(), n, 1e-5f, a.data());
+    table.rms_norm(x.data(), w.data(), n, 1e-5f, b.data());
+    if (!same_bits(a, b)) return {"", false, "rms_norm differs"};
+    ref.layer_norm(x.data(), w.data(), nullptr, n, 1e-5f, a.data());
+    table.layer_norm(x.data(), w.data(), nullptr, n, 1e-5f, b.data());
+    if (!same_bits(a, b)) return {"", false, "layer_norm differs"};
+    for (int f = 0; f <= static_cast<int>(kernels::Activation::relu_squared); ++f) {
+      ref.activate(kernels::Activation(f), x.data(), w.data(), n, a.data());
+      table.activate(kernels::Activation(f), x.data(), w.data(), n, b.data());
+      if (!same_bits(a, b)) return {"", false, "an activation differs"};
+    }
+    a = b = x;
+    ref.softmax(a.data(), n);
+    table.softmax(b.data(), n);
+    if (!same_bits(a, b)) return {"", false, "softmax differs"};
+  }
+  return {"", true, "norms, activations, softmax"};
+}
+
+SelfTestResult check_table(const KernelTable& table) {
+  SelfTestResult all{fmt::format("kernels {}", table.isa), true, ""};
+  for (const auto check : {check_matmuls, check_attention, check_elementwise}) {
+    const SelfTestResult part = check(table);
+    if (!part.passed) return {all.name, false, part.detail};
+    all.detail += (all.detail.empty() ? "" : ", ") + part.detail;
+  }
+  all.detail += " equal the reference bit for bit";
+  return all;
+}
+
+std::string answer(const std::shared_ptr<const Model>& model, int threads, int64_t chunk,
+                   float temperature) {
+  NativeOptions options;
+  options.threads = threads;
+  options.prefill_chunk = chunk;
+  options.context_length = 192;
+  const auto engine = make_native_engine(model, options);
+  Request request;
+  request.prompt =
+      "Once upon a time, there was a little fox who lived near a river. One day, the fox found";
+  request.sampling.temperature = temperature;
+  request.sampling.seed = 7;
+  request.sampling.max_tokens = 48;
+  std::string text;
+  engine->run(request, [&](const Event& event) { text += event.text; });
+  return text;
+}
+
+SelfTestResult check_model(const std::shared_ptr<const Model>& model, const std::string& isa) {
+  SelfTestResult result{fmt::format("embedded model on {}", isa), true,
+                        "the same text with 1, 2 and 5 threads, prompts cut at 1, 7 and 512"};
+  for (const float temperature : {0.0f, 0.8f}) {
+    const std::string expected = answer(model, 1, 512, temperature);
+    const std::pair<int, int64_t> ways[] = {{2, 512}, {5, 512}, {1, 1}, {2, 7}};
+    for (const auto& [threads, chunk] : ways)
+      if (answer(model, threads, chunk, temperature) != expected)
+        return {result.name, false,
+                fmt::format("{} threads, prompt cut at {}: another text", threads, chunk)};
+  }
+  return result;
+}
+
+}  // namespace
+
+bool SelfTestReport::passed() const {
+  for (const SelfTestResult& result : results)
+    if (!result.passed) return false;
+  return !results.empty();
+}
+
+SelfTestReport run_self_test(const std::function<void(const SelfTestResult&)>& on_result) {
+  SelfTestReport report;
+  report.isa = kernels::active_table().isa;
+  const auto add = [&](SelfTestResult result) {
+    if (on_result) on_result(result);
+    report.results.push_back(std::move(result));
+  };
+  for (const KernelTable* table : kernels::tables())
+    if (table != &kernels::ref_table()) add(check_table(*table));
+  add(check_model(load_embedded_model(), report.isa));
+  return report;
+}
+
+}  // namespace weir
