@@ -400,6 +400,11 @@ TEST_F(SparseTest, TensorOfOneTebibyteOpensWithoutReadingIt) {
   raw.header(1, 0).tensor("a", {1 << 19, elements >> 19}, test::kTypeF32, 0).pad();
   const fs::path path = make(raw, raw.bytes.size() + elements * 4);
   if (path.empty()) GTEST_SKIP() << "this file system has no sparse files of 1 TiB";
+  try {
+    MappedFile::open(path);
+  } catch (const Error&) {
+    GTEST_SKIP() << "1 TiB cannot be mapped here (a sanitizer or an emulator holds the addresses)";
+  }
   const std::clock_t start = std::clock();
   const Checkpoint checkpoint = read_gguf(path);
   EXPECT_EQ(checkpoint.tensor_bytes(), uint64_t{1} << 40);
