@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "golden/runner.h"
+#include "support/runner.h"
 #include "support/shared_data.h"
 
 namespace weir {

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "golden/runner.h"
+#include "support/runner.h"
 #include "support/shared_data.h"
 
 namespace weir {
