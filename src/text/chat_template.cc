@@ -36,12 +36,11 @@ struct ChatTemplate::Impl {
     const ordered_json eos = input.eos_token;
     std::vector<jinja::Variable> variables = {
         {"messages", input.messages, false, true},
-        {"tools", input.tools},
-        {"documents", nullptr},
         {"add_generation_prompt", &prompt},
         {"bos_token", &bos, true},
         {"eos_token", &eos, true},
     };
+    if (input.tools != nullptr) variables.push_back({"tools", input.tools});
     for (const auto& [name, value] : input.extra) {
       if (std::find(kReserved.begin(), kReserved.end(), name) != kReserved.end()) {
         fail(Code::invalid_argument, "the template variable '{}' cannot be set from outside", name);

@@ -33,7 +33,8 @@ struct TemplateLimits {
   std::size_t output = 16u << 20;   // bytes
 };
 
-/// What a template sees. JSON is borrowed for the call; null means None.
+/// What a template sees. JSON is borrowed for the call. Tools that are not there are undefined to
+/// the template, not None: some published templates ask only whether they are defined.
 struct RenderInput {
   const nlohmann::ordered_json* messages = nullptr;  // an array
   const nlohmann::ordered_json* tools = nullptr;     // an array

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kIndexFrom = 16;  // a linear search is faster below
 constexpr int kMaxScopes = 256;         // parents of one scope; far beyond what nesting can make
-constexpr std::size_t kScopeBytes = sizeof(Scope) + 64;
+constexpr std::size_t kScopeBytes = sizeof(Scope) + 256;  // with a few variables
 
 }  // namespace
 
@@ -306,10 +306,10 @@ void Interpreter::unpack(const Target& target, const Value& value) {
 Value Interpreter::make_macro(const Macro& node) {
   if (!scope_->captured) {
     scope_->captured = true;
+    budget_.take(kScopeBytes);  // for good: it is kept to the end
     captured_.push_back(scope_);
   }
   auto macro = std::make_shared<MacroValue>(&budget_, node, scope_);
-  macro->charge(kScopeBytes);
   return Value(Kind::macro, std::move(macro));
 }
 
