@@ -139,7 +139,8 @@ inline int32_t store_rounded(int8_t* q, const float* x, float scale) {
 
 /// An int8 dot product with an accumulator of its own, for measuring the ceiling.
 struct ProbeDot {
-  __m256i sum = _mm256_setzero_si256();
+  __m256i sum;
+  void clear() { sum = _mm256_setzero_si256(); }
   void step() {
     __m256i three = _mm256_set1_epi8(3);
     asm volatile("" : "+x"(three));

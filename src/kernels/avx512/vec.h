@@ -101,7 +101,8 @@ inline int32_t store_rounded(int8_t* q, const float* x, float scale) {
 
 /// An int8 dot product with an accumulator of its own, for measuring the ceiling.
 struct ProbeDot {
-  __m512i sum = _mm512_setzero_si512();
+  __m512i sum;
+  void clear() { sum = _mm512_setzero_si512(); }
   void step() {
     sum = _mm512_dpbusd_epi32(sum, _mm512_set1_epi8(3), _mm512_set1_epi8(5));
     asm volatile("" : "+v"(sum));
