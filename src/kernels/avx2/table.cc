@@ -1,6 +1,7 @@
 // The table of this folder: shared bodies on this folder's lanes and its own integer matmuls.
 #include "kernels/avx2/vec.h"
 
+#include "kernels/avx2/integer_matmul.h"
 #include "kernels/isa_tables.h"
 #include "kernels/kernels.h"
 #include "kernels/vec/attention.inc"
@@ -9,6 +10,16 @@
 #include "kernels/vec/probe.inc"
 
 namespace weir::kernels {
+namespace {
+
+/// One token streams, more go through panels.
+template <DType type>
+void integer_matmul(const MatmulArgs& a) {
+  if (a.tokens == 1) return avx2::stream_matmul(type, a);
+  avx2::panel_matmul(type, a);
+}
+
+}  // namespace
 
 const KernelTable* avx2_table() {
   static const KernelTable table = [] {
@@ -17,6 +28,18 @@ const KernelTable* avx2_table() {
     t.matmul[static_cast<int>(DType::f32)] = matmul_real<RealF32>;
     t.matmul[static_cast<int>(DType::f16)] = matmul_real<RealF16>;
     t.matmul[static_cast<int>(DType::bf16)] = matmul_real<RealBF16>;
+    t.matmul[static_cast<int>(DType::q4_0)] = integer_matmul<DType::q4_0>;
+    t.matmul[static_cast<int>(DType::q4_1)] = integer_matmul<DType::q4_1>;
+    t.matmul[static_cast<int>(DType::q5_0)] = integer_matmul<DType::q5_0>;
+    t.matmul[static_cast<int>(DType::q5_1)] = integer_matmul<DType::q5_1>;
+    t.matmul[static_cast<int>(DType::q8_0)] = integer_matmul<DType::q8_0>;
+    t.matmul[static_cast<int>(DType::iq4_nl)] = integer_matmul<DType::iq4_nl>;
+    t.matmul[static_cast<int>(DType::q2_k)] = integer_matmul<DType::q2_k>;
+    t.matmul[static_cast<int>(DType::q3_k)] = integer_matmul<DType::q3_k>;
+    t.matmul[static_cast<int>(DType::q4_k)] = integer_matmul<DType::q4_k>;
+    t.matmul[static_cast<int>(DType::q5_k)] = integer_matmul<DType::q5_k>;
+    t.matmul[static_cast<int>(DType::q6_k)] = integer_matmul<DType::q6_k>;
+    t.matmul[static_cast<int>(DType::iq4_xs)] = integer_matmul<DType::iq4_xs>;
     t.quantize32 = quantize32;
     t.quantize256 = quantize256;
     t.attention = attention;

@@ -1,0 +1,167 @@
+// GEMV of the quantised types for one token: four rows at a time, one block of each. Weights are
+// read where the file has them. Integer sums are exact in any order; the float chain runs over four
+// rows at once, blocks in order.
+#include "kernels/avx2/integer_matmul.h"
+#include "kernels/avx2/unpack.h"
+
+namespace weir::kernels::avx2 {
+namespace {
+
+constexpr int kRows = 4;
+
+/// Element r = sum over the lanes of x[r].
+inline __m128i row_sums(const __m256i* x) {
+  const __m256i four =
+      _mm256_hadd_epi32(_mm256_hadd_epi32(x[0], x[1]), _mm256_hadd_epi32(x[2], x[3]));
+  return _mm_add_epi32(_mm256_castsi256_si128(four), _mm256_extracti128_si256(four, 1));
+}
+
+/// The halves `get` reads from four blocks, widened.
+template <typename Block, typename Get>
+inline __m128 four_halves(const Block* const* row, int64_t b, Get get) {
+  const auto bits = [&](int r) { return static_cast<short>(get(row[r][b])); };
+  return _mm_cvtph_ps(_mm_setr_epi16(bits(0), bits(1), bits(2), bits(3), 0, 0, 0, 0));
+}
+
+/// One block of 32 of four rows.
+template <typename Type>
+struct Step32 {
+  static constexpr int kBlock = 32;
+  static __m128 step(const typename Type::Block* const* row, const MatmulArgs& a, int64_t b,
+                     __m128 chain) {
+    const __m256i x = load256(a.xq.q + 32 * b);
+    __m256i sums[kRows];
+    for (int r = 0; r < kRows; ++r)
+      sums[r] =
+          _mm256_madd_epi16(dot_pairs<Type>(Type::unpack(row[r][b]), x), _mm256_set1_epi16(1));
+    __m128i sum = row_sums(sums);
+    if (Type::kOffset != 0) sum = _mm_sub_epi32(sum, _mm_set1_epi32(Type::kOffset * a.xq.s[b]));
+    const __m128 dx = _mm_set1_ps(a.xq.d[b]);
+    const __m128 d = four_halves(row, b, [](const typename Type::Block& w) { return w.d; });
+    chain = _mm_fmadd_ps(_mm_mul_ps(d, dx), _mm_cvtepi32_ps(sum), chain);
+    if (!Type::kMinimum) return chain;
+    const __m128 m = four_halves(row, b, Type::minimum);
+    return _mm_fmadd_ps(_mm_mul_ps(m, dx), _mm_set1_ps(static_cast<float>(a.xq.s[b])), chain);
+  }
+};
+
+/// One block of 256 of four rows.
+template <typename Type>
+struct Step256 {
+  static constexpr int kBlock = 256;
+
+  /// The scales of elements 32 j ... 32 j + 31, one an int16 of products.
+  static __m256i scales_of(const __m256i* scales, int j) {
+    if constexpr (Type::kSub == 32) {
+      return _mm256_permutevar8x32_epi32(scales[0], _mm256_set1_epi32(j));
+    } else {
+      const int first = 2 * (j % 4);
+      const __m256i index =
+          _mm256_setr_epi32(first, first, first, first, first + 1, first + 1, first + 1, first + 1);
+      return _mm256_permutevar8x32_epi32(scales[j / 4], index);
+    }
+  }
+
+  /// Sum of scale times products of one row, spread over lanes.
+  static __m256i row_dot(const typename Type::Block& w, const int8_t* q, __m256i runs) {
+    __m256i scales[2];
+    sub_scales<Type>(w, scales);
+    __m256i sum = _mm256_setzero_si256();
+#pragma GCC unroll 8
+    for (int j = 0; j < 8; ++j) {
+      const __m256i pairs = dot_pairs<Type>(Type::unpack(w, j), load256(q + 32 * j));
+      sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, scales_of(scales, j)));
+    }
+    if (Type::kOffset == 0) return sum;
+    const __m256i scaled = _mm256_mullo_epi16(Type::scales(w), _mm256_set1_epi16(Type::kOffset));
+    return _mm256_sub_epi32(sum, _mm256_madd_epi16(scaled, runs));
+  }
+
+  static __m128 step(const typename Type::Block* const* row, const MatmulArgs& a, int64_t b,
+                     __m128 chain) {
+    const __m256i runs = load256(a.xq.s + 16 * b);
+    __m256i sums[kRows];
+#pragma GCC unroll 4
+    for (int r = 0; r < kRows; ++r) sums[r] = row_dot(row[r][b], a.xq.q + 256 * b, runs);
+    const __m128 dx = _mm_set1_ps(a.xq.d[b]);
+    const __m128 d = four_halves(row, b, [](const typename Type::Block& w) { return w.d; });
+    chain = _mm_fmadd_ps(_mm_mul_ps(d, dx), _mm_cvtepi32_ps(row_sums(sums)), chain);
+    if (!Type::kMinimum) return chain;
+    for (int r = 0; r < kRows; ++r) sums[r] = _mm256_madd_epi16(Type::minima(row[r][b]), runs);
+    const __m128 dmin = _mm_mul_ps(four_halves(row, b, Type::minimum), dx);
+    return _mm_fmadd_ps(_mm_xor_ps(dmin, _mm_set1_ps(-0.0f)), _mm_cvtepi32_ps(row_sums(sums)),
+                        chain);
+  }
+};
+
+template <typename Type, typename Step>
+void stream(const MatmulArgs& a) {
+  using Block = typename Type::Block;
+  constexpr int64_t kSegmentBlocks = kSegment / Step::kBlock;
+  const int64_t blocks = a.k / Step::kBlock;
+  for (int64_t r0 = 0; r0 < a.rows; r0 += kRows) {
+    const Block* row[kRows];
+    for (int r = 0; r < kRows; ++r) {  // rows past the end repeat the last one
+      const int64_t index = r0 + r < a.rows ? r0 + r : a.rows - 1;
+      row[r] = reinterpret_cast<const Block*>(a.w + static_cast<size_t>(index) * a.row_bytes);
+    }
+    __m128 total = _mm_setzero_ps();
+    for (int64_t begin = 0; begin < blocks; begin += kSegmentBlocks) {
+      const int64_t end = blocks - begin < kSegmentBlocks ? blocks : begin + kSegmentBlocks;
+      __m128 chain = _mm_setzero_ps();
+      for (int64_t b = begin; b < end; ++b) {
+        prefetch<sizeof(Block) * kRows>(row[0] + b * kRows);
+        chain = Step::step(row, a, b, chain);
+      }
+      total = _mm_add_ps(total, chain);
+    }
+    alignas(16) float sums[kRows];
+    _mm_store_ps(sums, total);
+    const int64_t left = a.rows - r0 < kRows ? a.rows - r0 : kRows;
+    for (int64_t r = 0; r < left; ++r) a.out[r0 + r] = sums[r];
+  }
+}
+
+template <typename Type>
+void stream32(const MatmulArgs& a) {
+  stream<Type, Step32<Type>>(a);
+}
+template <typename Type>
+void stream256(const MatmulArgs& a) {
+  stream<Type, Step256<Type>>(a);
+}
+
+}  // namespace
+
+void stream_matmul(DType type, const MatmulArgs& a) {
+  switch (type) {
+    case DType::q4_0:
+      return stream32<TypeQ4_0>(a);
+    case DType::q4_1:
+      return stream32<TypeQ4_1>(a);
+    case DType::q5_0:
+      return stream32<TypeQ5_0>(a);
+    case DType::q5_1:
+      return stream32<TypeQ5_1>(a);
+    case DType::q8_0:
+      return stream32<TypeQ8_0>(a);
+    case DType::iq4_nl:
+      return stream32<TypeIQ4_NL>(a);
+    case DType::q2_k:
+      return stream256<TypeQ2_K>(a);
+    case DType::q3_k:
+      return stream256<TypeQ3_K>(a);
+    case DType::q4_k:
+      return stream256<TypeQ4_K>(a);
+    case DType::q5_k:
+      return stream256<TypeQ5_K>(a);
+    case DType::q6_k:
+      return stream256<TypeQ6_K>(a);
+    case DType::iq4_xs:
+      return stream256<TypeIQ4_XS>(a);
+    default:
+      return;
+  }
+}
+
+}  // namespace weir::kernels::avx2
