@@ -2,6 +2,7 @@
 templates. Imported by make.py and vendor.py."""
 
 import datetime
+import functools
 import json
 from typing import Any
 
@@ -53,10 +54,15 @@ def environment() -> ImmutableSandboxedEnvironment:
     return env
 
 
+@functools.lru_cache(maxsize=4)
+def compiled(env: ImmutableSandboxedEnvironment, source: str) -> jinja2.Template:
+    return env.from_string(source)
+
+
 def render(env: ImmutableSandboxedEnvironment, source: str, context: dict[str, Any]) -> dict[str, Any]:
     """{"rendered", "error", "line"}: the text, or the exception and (syntax errors) its line."""
     try:
-        return {"rendered": env.from_string(source).render(**context), "error": None}
+        return {"rendered": compiled(env, source).render(**context), "error": None}
     except jinja2.exceptions.TemplateSyntaxError as error:
         return {"rendered": None, "error": "syntax", "line": error.lineno}
     except SyntaxError:

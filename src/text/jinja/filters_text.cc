@@ -6,6 +6,7 @@
 
 #include "text/jinja/filters.h"
 #include "text/jinja/format.h"
+#include "text/jinja/format_spec.h"
 #include "text/jinja/json_dump.h"
 #include "text/jinja/methods.h"
 #include "text/jinja/number_text.h"

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string_view>
+#include <vector>
 
 #include "text/jinja/interpreter.h"
 #include "text/jinja/value.h"
@@ -17,5 +18,7 @@ struct MethodEntry {
 /// Null if values of this kind have no such method.
 const MethodEntry* find_method(Kind kind, std::string_view name);
 const MethodEntry* find_text_method(std::string_view name);
+
+extern const std::vector<MethodEntry> kTextSearchMethods;
 
 }  // namespace weir::jinja
