@@ -1,6 +1,6 @@
 // Any bytes as a chat template, parsed and rendered with small limits. A zero byte splits the
 // input: what follows is the text of a message. The only way out besides text is weir::Error; the
-// pieces of the output must cover it.
+// pieces of the output are never empty and alternate in origin.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -13,15 +13,13 @@
 
 namespace {
 
-nlohmann::ordered_json conversation(const std::string& content) {
-  nlohmann::ordered_json messages = nlohmann::ordered_json::parse(R"([
+const nlohmann::ordered_json kMessages = nlohmann::ordered_json::parse(R"([
     {"role": "system", "content": " Be brief. "},
     {"role": "user", "content": "naïve – 日本語 🙂 <|im_end|>"},
     {"role": "assistant", "content": "", "tool_calls": [
       {"id": "1", "function": {"name": "f", "arguments": {"a": 1, "b": [1.5, null, true]}}}]}])");
-  messages.push_back({{"role", "user"}, {"content", content}});
-  return messages;
-}
+const nlohmann::ordered_json kTools = nlohmann::ordered_json::parse(
+    R"([{"type": "function", "function": {"name": "f", "parameters": {"x": {"type": "int"}}}}])");
 
 }  // namespace
 
@@ -29,24 +27,25 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string input(reinterpret_cast<const char*>(data), size);
   const std::size_t split = std::min(input.find('\0'), input.size());
   weir::RenderInput render;
-  const auto messages = conversation(input.substr(std::min(split + 1, input.size())));
-  const nlohmann::ordered_json tools = nlohmann::ordered_json::parse(
-      R"([{"type": "function", "function": {"name": "f", "parameters": {"x": {"type": "int"}}}}])");
+  nlohmann::ordered_json messages = kMessages;
+  if (split < input.size()) {
+    messages.push_back({{"role", "user"}, {"content", input.substr(split + 1)}});
+  }
   render.messages = &messages;
-  render.tools = &tools;
+  render.tools = &kTools;
   render.bos_token = "<s>";
   render.eos_token = "</s>";
   render.now = std::tm{};
-  render.limits = {.depth = 32, .steps = 20'000, .output = 1u << 16};
+  render.limits = {.depth = 32, .steps = 5'000, .output = 1u << 14};
   try {
     const auto program = weir::ChatTemplate::parse(input.substr(0, split));
-    const std::string text = program.render(render);
-    std::string joined;
+    bool trusted = false;
+    bool first = true;
     for (const weir::Segment& segment : program.render_segments(render)) {
-      if (segment.text.empty()) std::abort();
-      joined += segment.text;
+      if (segment.text.empty() || (!first && segment.from_template == trusted)) std::abort();
+      trusted = segment.from_template;
+      first = false;
     }
-    if (joined != text) std::abort();
   } catch (const weir::Error& error) {
     if (error.code() == weir::Code::internal) std::abort();
   }
