@@ -53,7 +53,10 @@ int usage_error(const CLI::App& app, const CLI::ParseError& error, int argc, cha
   const CLI::App* at = &app;
   for (const CLI::App* command : app.get_subcommands()) at = command;
   std::string text = error.what();
-  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+  const bool no_command = at == &app && argc > 1 && argv[1][0] != '-';
+  if (no_command) {
+    text = std::string("unknown subcommand '") + argv[1] + "'." + nearest_hint(app, argv[1]);
+  } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
     std::string word;
     for (int i = 1; i < argc && word.empty(); ++i)
       if (text.find(argv[i]) != std::string::npos &&

@@ -25,7 +25,10 @@ std::string input_text(const Options& o) {
   return {std::istreambuf_iterator<char>(std::cin), {}};
 }
 
-std::vector<int32_t> parse_ids(const std::string& text) {
+/// Ids as numbers between anything else; of JSON, those of the first array.
+std::vector<int32_t> parse_ids(std::string text) {
+  if (const size_t open = text.find('['); open != std::string::npos)
+    text = text.substr(open, text.find(']', open) - open);
   std::vector<int32_t> ids;
   std::string digits;
   for (const char c : text + " ") {
