@@ -174,7 +174,7 @@ std::string answer(const std::shared_ptr<const Model>& model, int threads, int64
       "Once upon a time, there was a little fox who lived near a river. One day, the fox found";
   request.sampling.temperature = temperature;
   request.sampling.seed = 7;
-  request.sampling.max_tokens = 48;
+  request.sampling.max_tokens = 24;
   std::string text;
   engine->run(request, [&](const Event& event) { text += event.text; });
   return text;
