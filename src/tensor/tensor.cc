@@ -32,15 +32,27 @@ std::string Shape::to_string() const {
   return text + "}";
 }
 
+// calloc leaves large blocks to the system, which hands out zero pages as they are touched: a big
+// pool costs nothing until it is used. The block's own address stands before the aligned one.
 Buffer::Buffer(size_t bytes) : size_(bytes) {
   if (bytes == 0) return;
-  const auto padded = checked_align_up<size_t>(bytes, 64);
-  void* memory = padded ? std::aligned_alloc(64, *padded) : nullptr;
-  if (memory == nullptr) fail(Code::limit_exceeded, "cannot get {} bytes of memory", bytes);
-  std::memset(memory, 0, *padded);
-  data_.reset(static_cast<std::byte*>(memory));
+  constexpr size_t kAlignment = 64, kExtra = kAlignment + sizeof(void*);
+  const auto padded = checked_align_up(bytes, kAlignment);
+  const auto total = padded ? checked_add(*padded, kExtra) : std::nullopt;
+  void* const block = total ? std::calloc(1, *total) : nullptr;
+  if (block == nullptr) fail(Code::limit_exceeded, "cannot get {} bytes of memory", bytes);
+  const auto first = reinterpret_cast<uintptr_t>(block) + sizeof(void*);
+  auto* const data =
+      static_cast<std::byte*>(block) +
+      ((first + kAlignment - 1) / kAlignment * kAlignment - reinterpret_cast<uintptr_t>(block));
+  std::memcpy(data - sizeof(void*), &block, sizeof(void*));
+  data_.reset(data);
 }
 
-void Buffer::Free::operator()(std::byte* p) const { std::free(p); }
+void Buffer::Free::operator()(std::byte* p) const {
+  void* block;
+  std::memcpy(&block, p - sizeof(void*), sizeof(void*));
+  std::free(block);
+}
 
 }  // namespace weir
