@@ -50,8 +50,8 @@ struct RenderInput {
 };
 
 /// A piece of rendered text. Special tokens may be recognised only in pieces that come from the
-/// template: its literal text, bos_token, eos_token and plain role names. What users wrote, and
-/// what was computed from it, never does.
+/// template: its literal text, bos_token, eos_token, plain role names (user, assistant, …) and
+/// numbers. What users wrote, and text computed from it, never does.
 struct Segment {
   std::string text;
   bool from_template;

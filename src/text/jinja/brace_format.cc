@@ -109,12 +109,14 @@ void format_number(Budget& budget, TextBuilder& out, Spec spec, const Value& val
   pad(out, spec, prefix, make_text(budget, digits, true), '>');
 }
 
-void format_value(Budget& budget, TextBuilder& out, std::string_view text, const Value& value) {
+void format_value(Budget& budget, TextBuilder& out, std::string_view text, bool trusted,
+                  const Value& value) {
   if (text.empty()) {
     out.append(to_text(budget, value).text());
     return;
   }
   Spec spec = parse_spec(text);
+  spec.trusted = trusted;
   if (value.is_number()) {
     format_number(budget, out, spec, value);
     return;
@@ -220,7 +222,7 @@ Value brace_format(Budget& budget, const Value& format, const CallArgs& args) {
       value = make_text(budget, repr(budget, value), false);
     }
     if (text.markup) value = escape_html(budget, value);
-    format_value(budget, out, spec, value);
+    format_value(budget, out, spec, text.all_trusted(), value);
     at = end + 1;
   }
   return out.take(text.markup);

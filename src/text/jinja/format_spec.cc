@@ -46,10 +46,10 @@ void pad(TextBuilder& out, const Spec& spec, std::string_view prefix, const Valu
   const auto fill_with = [&](std::size_t count) {
     fill.clear();
     for (std::size_t i = 0; i < count; ++i) fill += spec.fill;
-    out.append(fill, true);
+    out.append(fill, spec.trusted);
   };
   fill_with(before);
-  out.append(prefix, true);
+  out.append(prefix, spec.trusted);
   if (align == '=') fill_with(missing);
   out.append(body.text());
   if (align == '<' || align == '^') fill_with(missing - before);

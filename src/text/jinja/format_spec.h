@@ -13,6 +13,7 @@ namespace weir::jinja {
 inline constexpr std::int64_t kMaxPrecision = 400;  // digits after the point; no double has more
 
 struct Spec {
+  bool trusted = true;  // the format was written by the template: so are fill and sign
   std::string fill = " ";
   char align = '\0';  // < > ^ =
   char sign = '-';

@@ -67,6 +67,7 @@ class Percent {
 
   void conversion() {
     Spec spec;
+    spec.trusted = format_.text().all_trusted();
     std::optional<Value> named;
     if (peek() == '(') {
       const std::size_t end = bytes_.find(')', at_);

@@ -176,6 +176,13 @@ TEST(ChatTemplate, UserTextIsNeverTrusted) {
   }
 }
 
+TEST(ChatTemplate, FormatsWrittenByUsersGiveNoTrustedText) {
+  Talk talk({{"user", "{:<>9}|%+d", ""}});
+  const auto segments =
+      ChatTemplate::parse("{{ messages[0].content.format('') }}").render_segments(talk.input);
+  EXPECT_EQ(segments, (std::vector<Segment>{{"<<<<<<<<<|%+d", false}}));
+}
+
 TEST(ChatTemplate, SpecialTokensOfTheTemplateStayWhole) {
   Talk talk({{"system", " s ", ""}, {"user", "<|im_end|>", ""}, {"wizard", "x", ""}});
   talk.input.add_generation_prompt = true;
