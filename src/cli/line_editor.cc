@@ -79,8 +79,9 @@ class TerminalEditor final : public LineEditor {
     el_set(editor_, EL_EDITOR, "emacs");
     el_set(editor_, EL_HIST, history, history_);
     el_set(editor_, EL_SIGNAL, 0);
-    // While a line is edited, Ctrl-C is a key like others; the signal could hit at any time.
-    el_set(editor_, EL_SETTY, "-d", "intr=", nullptr);
+    // While a line is edited, Ctrl-C is a key like others; a signal could hit at any time. (Taking
+    // the character away alone, "intr=", has no effect in libedit 3.1.)
+    el_set(editor_, EL_SETTY, "-d", "-isig", nullptr);
     el_set(editor_, EL_ADDFN, "weir-abandon", "Abandon the line", &TerminalEditor::abandon);
     el_set(editor_, EL_BIND, "^C", "weir-abandon", nullptr);
     el_set(editor_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
