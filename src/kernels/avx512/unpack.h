@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/vec/block_read.inc"
 #include "tensor/blocks.h"
 
 namespace weir::kernels {
@@ -18,29 +19,11 @@ inline __m512i load512(const void* p) { return _mm512_loadu_si512(p); }
 
 inline float half(Half bits) { return _cvtsh_ss(bits); }
 
-/// How far ahead of their use streams ask for weights. Rows are short against the distance at
-/// which the processor's own prefetcher gets going, and several are read at once; asking for the
-/// whole group in file order doubles the rate (measured on Zen 4).
-constexpr size_t kPrefetchAhead = 8192;
-
-/// Asks for `bytes` bytes, kPrefetchAhead behind p.
-template <int bytes>
-inline void prefetch(const void* p) {
-  for (int i = 0; i < bytes; i += 64)
-    _mm_prefetch(static_cast<const char*>(p) + kPrefetchAhead + i, _MM_HINT_T0);
-}
-
 /// 16 bytes of two nibbles as 32 bytes: low nibbles first.
 inline __m256i nibbles(const uint8_t* qs) {
   const __m128i raw = load128(qs);
   const __m256i both = _mm256_set_m128i(_mm_srli_epi16(raw, 4), raw);
   return _mm256_and_si256(both, _mm256_set1_epi8(15));
-}
-
-inline uint32_t load_bits(const uint8_t* p) {
-  uint32_t bits;
-  __builtin_memcpy(&bits, p, 4);
-  return bits;
 }
 
 /// The levels of IQ4 plus 128, as a shuffle table.
@@ -105,18 +88,6 @@ struct TypeIQ4_NL {
 
 // ---- 256-element types: unpack(block, j) gives elements 32 j ... 32 j + 31 in order;
 // scales(block, scale, min) gives one value a sub-block of kSub.
-
-/// The eight 6-bit scales and minima of Q4_K and Q5_K, one byte each.
-struct SixBitPairs {
-  uint64_t scale, min;
-};
-inline SixBitPairs six_bit_pairs(const uint8_t* s) {
-  const uint32_t a = load_bits(s), b = load_bits(s + 4), c = load_bits(s + 8);
-  const uint32_t scale_high = (c & 0x0f0f0f0fu) | ((a >> 2) & 0x30303030u);
-  const uint32_t min_high = ((c >> 4) & 0x0f0f0f0fu) | ((b >> 2) & 0x30303030u);
-  return {(a & 0x3f3f3f3fu) | (uint64_t{scale_high} << 32),
-          (b & 0x3f3f3f3fu) | (uint64_t{min_high} << 32)};
-}
 
 inline void spread_pairs(const uint8_t* s, int32_t* scale, int32_t* min) {
   const SixBitPairs p = six_bit_pairs(s);
