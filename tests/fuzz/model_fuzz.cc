@@ -11,9 +11,9 @@
 #include <string_view>
 #include <vector>
 
-#include "base/error.h"
 #include "../support/runner.h"
 #include "../support/tiny_model.h"
+#include "base/error.h"
 
 extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
 

@@ -10,9 +10,8 @@ std::filesystem::path repository_file(std::string_view relative) {
 
 std::optional<std::filesystem::path> shared_data(std::string_view relative) {
   const char* root = std::getenv("WEIR_SHARED");
-  const auto path =
-      (root != nullptr ? std::filesystem::path(root) : repository_file("../shared")) / "data" /
-      relative;
+  const auto path = (root != nullptr ? std::filesystem::path(root) : repository_file("../shared")) /
+                    "data" / relative;
   if (!std::filesystem::exists(path)) return std::nullopt;
   return path;
 }
