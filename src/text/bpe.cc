@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "text/byte_alphabet.h"
-#include "text/utf8.h"
+#include "text/chunks.h"
 
 namespace weir {
 namespace {
@@ -92,73 +92,19 @@ void BpeModel::encode(std::string_view word, EncodeScratch& scratch,
       return;
     }
   }
-  if (byte_level_) {
-    encode_bytes(word, scratch, ids);
-  } else {
-    encode_characters(word, scratch, ids);
-  }
-}
-
-void BpeModel::encode_bytes(std::string_view word, EncodeScratch& scratch,
-                            std::vector<int32_t>& ids) const {
-  std::vector<Symbol>& symbols = scratch.merge.symbols;
-  symbols.clear();
-  if (word.size() > symbols.capacity()) symbols.reserve(word.size());
+  const auto id_of = [&](std::string_view atom) {
+    return byte_level_ ? vocabulary_.byte_token(static_cast<uint8_t>(atom.front()))
+                       : vocabulary_.find_ordinary(atom);
+  };
   const size_t word_start = ids.size();
-  size_t chunk = 0;
-  for (size_t at = 0; at < word.size(); ++at) {
-    const auto byte = static_cast<uint8_t>(word[at]);
-    if (at > chunk && !joins_.may_join(static_cast<uint8_t>(word[at - 1]), byte)) {
-      finish_chunk(word.substr(chunk, at - chunk), word_start, scratch, ids);
-      symbols.clear();
-      chunk = at;
-    }
-    symbols.push_back(
-        {static_cast<uint32_t>(at - chunk), vocabulary_.byte_token(byte), 1, kNoMerge});
-  }
-  finish_chunk(word.substr(chunk), word_start, scratch, ids);
-}
-
-void BpeModel::encode_characters(std::string_view word, EncodeScratch& scratch,
-                                 std::vector<int32_t>& ids) const {
-  std::vector<Symbol>& symbols = scratch.merge.symbols;
-  symbols.clear();
-  if (word.size() > symbols.capacity()) symbols.reserve(word.size());
-  const size_t word_start = ids.size();
-  size_t chunk = 0;
-  char32_t previous = 0;
-  for (size_t at = 0; at < word.size();) {
-    const CodePoint c = decode_utf8(word, at);
-    if (at > chunk && !joins_.may_join(previous, c.value)) {
-      finish_chunk(word.substr(chunk, at - chunk), word_start, scratch, ids);
-      symbols.clear();
-      chunk = at;
-    }
-    symbols.push_back({static_cast<uint32_t>(at - chunk),
-                       vocabulary_.find_ordinary(word.substr(at, c.bytes)), 1, kNoMerge});
-    previous = c.value;
-    at += c.bytes;
-  }
-  finish_chunk(word.substr(chunk), word_start, scratch, ids);
-}
-
-void BpeModel::finish_chunk(std::string_view chunk, size_t word_start, EncodeScratch& scratch,
-                            std::vector<int32_t>& ids) const {
-  const std::vector<Symbol>& symbols = scratch.merge.symbols;
-  merge_symbols(scratch.merge, static_cast<uint32_t>(chunk.size()),
-                [&](const Symbol& left, const Symbol& right, uint32_t) -> MergeResult {
-                  if (left.id < 0 || right.id < 0) return {};
-                  return scratch.merge.pairs.get(left.id, right.id,
-                                                 [&] { return merge_of(left.id, right.id); });
-                });
-  for (size_t i = 0; i < symbols.size(); ++i) {
-    if (symbols[i].id >= 0) {
-      ids.push_back(symbols[i].id);
-      continue;
-    }
-    const size_t end = i + 1 < symbols.size() ? symbols[i + 1].begin : chunk.size();
-    unknown_.emit(chunk.substr(symbols[i].begin, end - symbols[i].begin), word_start, ids);
-  }
+  const auto merge = [&](int32_t left, int32_t right, size_t, size_t) -> MergeResult {
+    if (left < 0 || right < 0) return {};
+    return scratch.merge.pairs.get(left, right, [&] { return merge_of(left, right); });
+  };
+  for_each_chunk(word, byte_level_, joins_, scratch.merge, id_of, [&](std::string_view chunk) {
+    merge_symbols(scratch.merge, merge);
+    append_symbols(chunk, scratch.merge, unknown_, word_start, ids);
+  });
 }
 
 }  // namespace weir

@@ -26,11 +26,6 @@ class BpeModel final : public TokenModel {
   void build_merges(const std::vector<std::string>& merges);
   void add_pair(const Pair& pair);
   MergeResult merge_of(int32_t left, int32_t right) const;
-  void encode_bytes(std::string_view word, EncodeScratch& scratch, std::vector<int32_t>& ids) const;
-  void encode_characters(std::string_view word, EncodeScratch& scratch,
-                         std::vector<int32_t>& ids) const;
-  void finish_chunk(std::string_view chunk, size_t word_start, EncodeScratch& scratch,
-                    std::vector<int32_t>& ids) const;
 
   const Vocabulary& vocabulary_;
   bool byte_level_;

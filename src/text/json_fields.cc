@@ -40,7 +40,9 @@ const Json& JsonFields::require(const char* key) const {
   return *value_.find(key);
 }
 
-std::string JsonFields::string(const char* key) const { return json_string(require(key), path(key)); }
+std::string JsonFields::string(const char* key) const {
+  return json_string(require(key), path(key));
+}
 
 std::string JsonFields::string_or(const char* key, std::string fallback) const {
   return has(key) ? string(key) : fallback;

@@ -41,8 +41,10 @@ class MessageReader {
         field.value = fixed(4);
         break;
       default:
-        fail(Code::bad_format, "the SentencePiece model has wire type {} at byte {}, expected 0, 1, "
-             "2 or 5", key & 7, offset());
+        fail(Code::bad_format,
+             "the SentencePiece model has wire type {} at byte {}, expected 0, 1, "
+             "2 or 5",
+             key & 7, offset());
     }
     return true;
   }
@@ -59,8 +61,10 @@ class MessageReader {
       value |= uint64_t{byte & 0x7FU} << shift;
       if (byte < 0x80) return value;
     }
-    fail(Code::bad_format, "the SentencePiece model has a number of more than 10 bytes before byte "
-         "{}", offset());
+    fail(Code::bad_format,
+         "the SentencePiece model has a number of more than 10 bytes before byte "
+         "{}",
+         offset());
   }
   uint64_t fixed(size_t size) {
     uint64_t value = 0;
@@ -70,7 +74,8 @@ class MessageReader {
   std::string_view take(uint64_t size) {
     if (size > message_.size() - at_) {
       fail(Code::bad_format,
-           "the SentencePiece model ends inside a field: {} bytes are wanted at byte {}, {} are left",
+           "the SentencePiece model ends inside a field: {} bytes are wanted at byte {}, {} are "
+           "left",
            size, offset(), message_.size() - at_);
     }
     const std::string_view bytes = message_.substr(at_, size);

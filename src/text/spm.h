@@ -16,9 +16,6 @@ class SpmModel final : public TokenModel {
               std::vector<int32_t>& ids) const override;
 
  private:
-  void finish_chunk(std::string_view chunk, size_t word_start, EncodeScratch& scratch,
-                    std::vector<int32_t>& ids) const;
-
   const Vocabulary& vocabulary_;
   UnknownPolicy unknown_;
   JoinFilter joins_;

@@ -26,8 +26,8 @@ void MergeQueue::push(uint32_t rank, uint32_t position) {
   if (rank != last_rank_ || last_bucket_ == nullptr) {
     const auto [bucket, created] = buckets_.try_emplace(rank);
     if (created) ranks_.push(rank);
-    // In a run of one letter, nearly all pairs have the rank of the first: room for them at once, as
-    // growing a vector of that size step by step costs more than filling it.
+    // In a run of one letter, nearly all pairs have the rank of the first: room for them at once,
+    // as growing a vector of that size step by step costs more than filling it.
     bucket->second.reserve(std::exchange(first_bucket_size_, 0));
     last_rank_ = rank;
     last_bucket_ = &bucket->second;  // references into an unordered_map stay valid

@@ -1,9 +1,10 @@
 // Merging of neighbouring symbols, best rank first and leftmost among equals: the loop that
 // byte-level BPE, character BPE and SentencePiece BPE share. Short words are searched plainly; long
-// ones through a queue, so that a text of n symbols takes O(n log n) at worst and 16 bytes a
+// ones through a queue, so that a text of n symbols takes O(n log n) at worst and about 12 bytes a
 // symbol.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -23,11 +24,10 @@ struct MergeResult {
   int32_t id = -1;
 };
 
+/// A stretch of atoms (bytes or characters) that has become one symbol.
 struct Symbol {
-  uint32_t begin = 0;        // byte in the word
-  int32_t id = -1;           // token, or -1 if these bytes are none
-  uint32_t span = 1;         // atoms; kept at the first and the last atom of a symbol
-  uint32_t rank = kNoMerge;  // of the merge with the right neighbour
+  int32_t id = -1;    // token, -1 if these atoms are none
+  uint32_t span = 1;  // atoms; kept at the first and the last atom of the symbol
 };
 
 /// Hands out (rank, position) in ascending order. Equal ranks lie in one bucket that is sorted when
@@ -61,8 +61,8 @@ class PairCache {
   template <typename Compute>
   MergeResult get(int32_t left, int32_t right, Compute&& compute) {
     if (entries_.empty()) entries_.resize(kEntries);
-    const uint64_t key = static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 |
-                         static_cast<uint32_t>(right);
+    const uint64_t key =
+        static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
     Entry& entry = entries_[(key * 0x9E3779B97F4A7C15U) >> (64 - kBits)];
     if (entry.key != key) entry = {key, compute()};
     return entry.result;
@@ -81,6 +81,7 @@ class PairCache {
 /// Memory that one call of the tokenizer uses for all its words.
 struct MergeScratch {
   std::vector<Symbol> symbols;
+  std::vector<uint32_t> begins;  // characters as atoms: the byte at which each starts
   MergeQueue queue;
   PairCache pairs;
 };
@@ -88,60 +89,73 @@ struct MergeScratch {
 namespace detail {
 
 inline constexpr size_t kPlainSearchMax = 40;  // symbols; above, the queue is faster
+inline constexpr int32_t kMergedAway = -2;     // id at atoms where no symbol starts any more
 
-/// `merge_of(left, right, end)`: the result for two neighbours, `end` being the byte after right.
 template <typename MergeOf>
-void merge_short(std::vector<Symbol>& symbols, uint32_t text_end, const MergeOf& merge_of) {
-  const auto end_of = [&](size_t i) {
-    return i + 1 < symbols.size() ? symbols[i + 1].begin : text_end;
+void merge_short(std::vector<Symbol>& symbols, const MergeOf& merge_of) {
+  struct Entry {
+    int32_t id;
+    uint32_t first;  // atom
+    uint32_t rank;   // of the merge with the right neighbour
   };
-  const auto rank_of = [&](size_t i) {
-    return i + 1 < symbols.size() ? merge_of(symbols[i], symbols[i + 1], end_of(i + 1)).rank
-                                  : kNoMerge;
+  std::array<Entry, kPlainSearchMax + 1> entries;
+  size_t count = symbols.size();
+  for (size_t i = 0; i < count; ++i) {
+    entries[i] = {symbols[i].id, static_cast<uint32_t>(i), kNoMerge};
+  }
+  entries[count] = {-1, static_cast<uint32_t>(count), kNoMerge};
+  const auto result_at = [&](size_t i) -> MergeResult {
+    if (i + 1 >= count) return {};
+    return merge_of(entries[i].id, entries[i + 1].id, entries[i].first, entries[i + 2].first);
   };
-  for (size_t i = 0; i < symbols.size(); ++i) symbols[i].rank = rank_of(i);
+  for (size_t i = 0; i < count; ++i) entries[i].rank = result_at(i).rank;
   while (true) {
     size_t best = 0;
-    for (size_t i = 1; i < symbols.size(); ++i) {
-      if (symbols[i].rank < symbols[best].rank) best = i;
+    for (size_t i = 1; i < count; ++i) {
+      if (entries[i].rank < entries[best].rank) best = i;
     }
-    if (symbols.empty() || symbols[best].rank == kNoMerge) return;
-    symbols[best].id = merge_of(symbols[best], symbols[best + 1], end_of(best + 1)).id;
-    symbols.erase(symbols.begin() + static_cast<std::ptrdiff_t>(best) + 1);
-    symbols[best].rank = rank_of(best);
-    if (best > 0) symbols[best - 1].rank = rank_of(best - 1);
+    if (entries[best].rank == kNoMerge) break;
+    entries[best].id = result_at(best).id;
+    for (size_t i = best + 1; i < count; ++i) entries[i] = entries[i + 1];
+    --count;
+    entries[best].rank = result_at(best).rank;
+    if (best > 0) entries[best - 1].rank = result_at(best - 1).rank;
+  }
+  symbols.resize(count);
+  for (size_t i = 0; i < count; ++i) {
+    symbols[i] = {entries[i].id, entries[i + 1].first - entries[i].first};
   }
 }
 
 template <typename MergeOf>
-void merge_long(std::vector<Symbol>& symbols, MergeQueue& queue, uint32_t text_end,
-                const MergeOf& merge_of) {
+void merge_long(std::vector<Symbol>& symbols, MergeQueue& queue, const MergeOf& merge_of) {
   const size_t count = symbols.size();
   const auto next = [&](size_t i) { return i + symbols[i].span; };
   const auto result_at = [&](size_t i) -> MergeResult {
     const size_t j = next(i);
     if (j >= count) return {};
-    const size_t after = next(j);
-    return merge_of(symbols[i], symbols[j], after < count ? symbols[after].begin : text_end);
+    return merge_of(symbols[i].id, symbols[j].id, i, next(j));
   };
-  const auto refresh = [&](size_t i) {
-    symbols[i].rank = result_at(i).rank;
-    if (symbols[i].rank != kNoMerge) queue.push(symbols[i].rank, static_cast<uint32_t>(i));
+  const auto queue_merge_at = [&](size_t i) {
+    const uint32_t rank = result_at(i).rank;
+    if (rank != kNoMerge) queue.push(rank, static_cast<uint32_t>(i));
   };
   queue.start(count);
-  for (size_t i = 0; i < count; ++i) refresh(i);
+  for (size_t i = 0; i < count; ++i) queue_merge_at(i);
   uint32_t rank = 0;
   uint32_t at = 0;
   while (queue.pop(rank, at)) {
     Symbol& left = symbols[at];
-    if (left.rank != rank) continue;  // merged away or changed since it was queued
-    left.id = result_at(at).id;
-    const size_t right = next(at);
-    left.span += symbols[right].span;
-    symbols[right].rank = kNoMerge;
+    if (left.id == kMergedAway) continue;
+    const MergeResult result = result_at(at);
+    if (result.rank != rank) continue;  // a neighbour changed since this was queued
+    Symbol& right = symbols[next(at)];
+    left.id = result.id;
+    left.span += right.span;
+    right.id = kMergedAway;
     symbols[at + left.span - 1].span = left.span;
-    refresh(at);
-    if (at > 0) refresh(at - symbols[at - 1].span);
+    queue_merge_at(at);
+    if (at > 0) queue_merge_at(at - symbols[at - 1].span);
   }
   size_t kept = 0;
   for (size_t i = 0; i < count;) {
@@ -154,14 +168,15 @@ void merge_long(std::vector<Symbol>& symbols, MergeQueue& queue, uint32_t text_e
 
 }  // namespace detail
 
-/// Merges `scratch.symbols` (atoms in order, span 1) until nothing more can be merged. Afterwards
-/// they are the symbols that remain.
+/// Merges `scratch.symbols` (the ids of the atoms, in order, each of span 1) until nothing more can
+/// be merged. Afterwards they are the symbols that remain. merge_of(left id, right id, first atom,
+/// atom after the last) says what two neighbours become.
 template <typename MergeOf>
-void merge_symbols(MergeScratch& scratch, uint32_t text_end, const MergeOf& merge_of) {
+void merge_symbols(MergeScratch& scratch, const MergeOf& merge_of) {
   if (scratch.symbols.size() <= detail::kPlainSearchMax) {
-    detail::merge_short(scratch.symbols, text_end, merge_of);
+    detail::merge_short(scratch.symbols, merge_of);
   } else {
-    detail::merge_long(scratch.symbols, scratch.queue, text_end, merge_of);
+    detail::merge_long(scratch.symbols, scratch.queue, merge_of);
   }
 }
 

@@ -170,7 +170,9 @@ std::vector<int32_t> Tokenizer::encode(std::string_view text, EncodeOptions opti
          text.size(), kMaxTextBytes);
   }
   std::vector<int32_t> ids;
-  if (options.add_special) ids = pipeline_.prefix_ids;
+  // At most about one id a byte; what is not written costs no memory, growing step by step does.
+  ids.reserve(pipeline_.prefix_ids.size() + text.size() + pipeline_.suffix_ids.size());
+  if (options.add_special) ids.assign(pipeline_.prefix_ids.begin(), pipeline_.prefix_ids.end());
   EncodeScratch scratch;
   parts_->raw_specials.for_each(text, options.parse_special,
                                 [&](std::string_view part, int32_t id) {

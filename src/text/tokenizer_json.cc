@@ -70,8 +70,8 @@ void read_vocabulary_map(const JsonFields& model, bool byte_fallback, TokenTable
 
 std::string read_merge(const Json& merge, size_t rank) {
   if (merge.is_string()) return merge.get<std::string>();
-  const bool pair = merge.is_array() && merge.size() == 2 && merge[0].is_string() &&
-                    merge[1].is_string();
+  const bool pair =
+      merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string();
   if (!pair) fail(Code::bad_format, "model.merges[{}] is neither a string nor two", rank);
   const auto left = merge[0].get<std::string>();
   const auto right = merge[1].get<std::string>();
@@ -125,8 +125,8 @@ void read_unigram(const JsonFields& model, VocabularySpec& spec, TokenTable& tok
     if (!entry.is_array() || entry.size() != 2 || !entry[0].is_string() || !entry[1].is_number()) {
       fail(Code::bad_format, "model.vocab[{}] is not a token and its score", id);
     }
-    const bool byte = spec.pipeline->byte_fallback &&
-                      looks_like_byte(entry[0].get_ref<const std::string&>());
+    const bool byte =
+        spec.pipeline->byte_fallback && looks_like_byte(entry[0].get_ref<const std::string&>());
     tokens.put(entry[0].get<std::string>(), id, byte ? TokenType::byte : TokenType::normal);
     spec.scores.push_back(entry[1].get<float>());
   }
@@ -240,9 +240,9 @@ VocabularySpec from_tokenizer_json(std::string_view tokenizer_json,
   read_normalizer(part(json, "normalizer"), *spec.pipeline);
   read_pre_tokenizer(part(json, "pre_tokenizer"), *spec.pipeline);
   read_post_processor(part(json, "post_processor"), *spec.pipeline);
-  const DecodeStyle fallback = spec.pipeline->byte_level                 ? DecodeStyle::bytes
+  const DecodeStyle fallback = spec.pipeline->byte_level               ? DecodeStyle::bytes
                                : spec.kind == TokenizerKind::wordpiece ? DecodeStyle::wordpiece
-                                                                         : DecodeStyle::spaced;
+                                                                       : DecodeStyle::spaced;
   read_decoder(part(json, "decoder"), fallback, *spec.pipeline);
   read_config(tokenizer_config_json, spec, tokens);
   if (spec.unk && !spec.pipeline->byte_level) tokens.set_type(*spec.unk, TokenType::unknown);

@@ -8,9 +8,9 @@
 
 namespace weir {
 
-/// `tokenizer_json` holds the model, `tokenizer_config_json` (may be empty) names BOS, EOS and other
-/// special tokens. Throws bad_format (not JSON, a field missing or of another type, with its path)
-/// or unsupported (a part that Weir does not know).
+/// `tokenizer_json` holds the model, `tokenizer_config_json` (may be empty) names BOS, EOS and
+/// other special tokens. Throws bad_format (not JSON, a field missing or of another type, with its
+/// path) or unsupported (a part that Weir does not know).
 VocabularySpec from_tokenizer_json(std::string_view tokenizer_json,
                                    std::string_view tokenizer_config_json);
 

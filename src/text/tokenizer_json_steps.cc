@@ -1,5 +1,5 @@
-// One function a part; each has a table of the types it knows. Sequences nest at most 64 levels, which
-// the parser of the document has checked.
+// One function a part; each has a table of the types it knows. Sequences nest at most 64 levels,
+// which the parser of the document has checked.
 #include "text/tokenizer_json_steps.h"
 
 #include <array>
@@ -26,7 +26,8 @@ constexpr std::string_view kPunctuation = R"([!-/:-@\[-`{-~\p{P}])";
        part, type, known);
 }
 
-/// Patterns are written for Oniguruma; the few things that PCRE2 would read differently are refused.
+/// Patterns are written for Oniguruma; the few things that PCRE2 would read differently are
+/// refused.
 std::string checked_pattern(const std::string& pattern, const std::string& path) {
   bool escaped = false;
   for (size_t i = 0; i < pattern.size(); ++i) {
@@ -197,8 +198,10 @@ void read_pre_tokenizer_at(const Json& value, const std::string& path, Pipeline&
   const JsonFields fields(value, path);
   const std::string type = fields.string("type");
   if (pipeline.byte_level) {
-    fail(Code::unsupported, "tokenizer.json has the pre_tokenizer '{}' after ByteLevel; ByteLevel "
-         "must come last", type);
+    fail(Code::unsupported,
+         "tokenizer.json has the pre_tokenizer '{}' after ByteLevel; ByteLevel "
+         "must come last",
+         type);
   }
   if (type == "Sequence") {
     for (const Json& item : fields.array("pretokenizers")) {
@@ -302,8 +305,7 @@ void read_decoder_at(const Json& value, const std::string& path, Pipeline& pipel
   } else if (type == "Replace") {
     const Pattern pattern = read_pattern(fields);
     if (pattern.is_regex || pattern.text != kMetaspace || fields.string("content") != " ") {
-      fail(Code::unsupported,
-           "tokenizer.json has a Replace decoder other than U+2581 by a space");
+      fail(Code::unsupported, "tokenizer.json has a Replace decoder other than U+2581 by a space");
     }
     pipeline.decode = DecodeStyle::metaspace;
   } else if (type == "Strip") {

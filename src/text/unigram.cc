@@ -12,8 +12,8 @@ namespace {
 
 constexpr float kUnknownPenalty = 10.0F;
 constexpr float kUserDefinedScore = -0.1F;  // better than any token's
-// Scores are summed in single precision from the start of the text, as SentencePiece does, but not so
-// far that the sum is too coarse to tell two segmentations apart.
+// Scores are summed in single precision from the start of the text, as SentencePiece does, but not
+// so far that the sum is too coarse to tell two segmentations apart.
 constexpr float kCoarsest = -65536.0F;
 
 }  // namespace

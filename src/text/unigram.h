@@ -18,7 +18,7 @@ class UnigramModel final : public TokenModel {
 
  private:
   struct Step {
-    float score;  // single precision as in SentencePiece, so that near ties fall the same way
+    float score;      // single precision as in SentencePiece, so that near ties fall the same way
     uint32_t length;  // bytes of the best token that ends here; 0 if none does
     int32_t id;
   };

@@ -55,8 +55,8 @@ struct NormalizerStep {
     collapse_spaces,  // SentencePiece's remove_extra_whitespaces
   };
   Kind kind = Kind::nfc;
-  std::string pattern;
-  std::string content;
+  std::string pattern = {};
+  std::string content = {};
   bool is_regex = false;
   bool left = true, right = true;
   bool clean_text = true, separate_cjk = true, fold_accents = true, lowercase = true;
@@ -73,7 +73,7 @@ struct PreTokenizerStep {
   enum class Behavior { isolated, removed, merged_with_previous, merged_with_next, contiguous };
   enum class Prepend { always, first, never };
   Kind kind = Kind::split;
-  std::string pattern;
+  std::string pattern = {};
   bool literal = false;  // the pattern is a string, not a regex
   bool invert = false;
   Behavior behavior = Behavior::isolated;
