@@ -179,7 +179,7 @@ inline __m128 super_block(const typename Type::Block* const* row, const MatmulAr
                           __m128 chain) {
   const typename Type::Column x = Type::column(a, b);
   Partial p[kRows];
-  prefetch<sizeof(typename Type::Block) * kRows>(row[0] + b * kRows);
+  prefetch_rows<kRows>(row[0], b, a.row_bytes);
   for (int r = 0; r < kRows; ++r) {
     p[r] = Type::row(row[r][b], x);
   }

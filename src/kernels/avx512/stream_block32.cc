@@ -124,7 +124,7 @@ inline __m128 four_blocks(const typename Type::Block* const* row, const MatmulAr
   const __m512i low = _mm512_shuffle_i32x4(x0, x1, 0x88);   // first halves of the blocks
   const __m512i high = _mm512_shuffle_i32x4(x0, x1, 0xdd);  // second halves
   __m512i sums[kRows];
-  prefetch<sizeof(typename Type::Block) * kBlocks * kRows>(row[0] + b * kRows);
+  prefetch_rows<kRows, kBlocks>(row[0], b, a.row_bytes);
   for (int r = 0; r < kRows; ++r) {
     const Quad w = quad<Type>(row[r] + b);
     sums[r] =
