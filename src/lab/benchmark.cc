@@ -70,8 +70,8 @@ TokenWork token_work(const Model& model) {
   return work;
 }
 
-BenchmarkReport run_benchmark(std::shared_ptr<const Model> model, const BenchmarkOptions& options,
-                              const BenchmarkProgress& progress) {
+BenchmarkReport run_benchmark(const std::shared_ptr<const Model>& model,
+                              const BenchmarkOptions& options, const BenchmarkProgress& progress) {
   int64_t longest = 0;
   for (const int64_t p : options.prompt_tokens) longest = std::max(longest, p);
   for (const int64_t n : options.generated_tokens) longest = std::max(longest, n);

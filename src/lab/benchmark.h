@@ -49,8 +49,8 @@ struct BenchmarkReport {
 /// `progress` gets steps done, steps in all and what runs now.
 using BenchmarkProgress = std::function<void(int, int, const std::string&)>;
 
-BenchmarkReport run_benchmark(std::shared_ptr<const Model> model, const BenchmarkOptions& options,
-                              const BenchmarkProgress& progress);
+BenchmarkReport run_benchmark(const std::shared_ptr<const Model>& model,
+                              const BenchmarkOptions& options, const BenchmarkProgress& progress);
 
 std::string report_table(const BenchmarkReport& report);
 std::string report_markdown(const BenchmarkReport& report);
