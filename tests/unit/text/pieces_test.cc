@@ -51,7 +51,8 @@ TEST(Utf8, FilterReplacesMaximalParts) {
       {"\xED\xA0\x80", r + r + r}};
   for (const auto& [bytes, wanted] : cases) {
     Utf8Filter whole;
-    EXPECT_EQ(whole.push(bytes) + whole.finish(), wanted);
+    const std::string start = whole.push(bytes);
+    EXPECT_EQ(start + whole.finish(), wanted);
     Utf8Filter single;
     std::string joined;
     for (const char c : bytes) joined += single.push(std::string(1, c));
