@@ -108,7 +108,7 @@ std::shared_ptr<const Tokenizer> read_tokenizer(const Checkpoint& checkpoint) {
 std::string read_chat_template(const Checkpoint& checkpoint) {
   if (!is_hugging_face(checkpoint))
     return checkpoint.metadata().get_or<std::string>("tokenizer.chat_template", "");
-  const std::string own_file = text_of(checkpoint, "chat_template.jinja");
+  std::string own_file = text_of(checkpoint, "chat_template.jinja");
   if (!own_file.empty()) return own_file;
   const std::string config = text_of(checkpoint, "tokenizer_config.json");
   if (config.empty()) return "";

@@ -73,7 +73,7 @@ Spec parse_spec(std::string_view text) {
         type_name(value));
 }
 
-void format_number(Budget& budget, TextBuilder& out, Spec spec, const Value& value) {
+void format_number(Budget& budget, TextBuilder& out, const Spec& spec, const Value& value) {
   std::string digits;
   std::string prefix;
   const bool as_integer =

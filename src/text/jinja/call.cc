@@ -131,7 +131,7 @@ Value Interpreter::call_macro(const MacroValue& macro, const CallArgs& args) {
                                   : eval(*macro.node.defaults[i - required]));
     }
   }
-  const Value out = capture(scope, macro.node.body);
+  Value out = capture(scope, macro.node.body);
   current_ = caller;
   --calls_;
   return out;

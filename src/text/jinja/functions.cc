@@ -23,7 +23,7 @@ Value range(Interpreter& in, const CallArgs& args) {
   const std::int64_t stop = count > 1 ? part(1) : part(0);
   const std::int64_t step = count > 2 ? part(2) : 1;
   if (step == 0) raise("ValueError", "range() arg 3 must not be zero");
-  const Value out = make_range(in.budget(), start, stop, step);
+  Value out = make_range(in.budget(), start, stop, step);
   if (out.as<RangeValue>().length > kMaxRange) {
     raise("OverflowError", "Range too big. The sandbox blocks ranges larger than MAX_RANGE ({}).",
           kMaxRange);
@@ -66,7 +66,7 @@ Value dict(Interpreter& in, const CallArgs& args) {
 }
 
 Value name_space(Interpreter& in, const CallArgs& args) {
-  const Value out = in.make_namespace();
+  Value out = in.make_namespace();
   fill(in, args, "namespace", [&](const Value& key, const Value& value) {
     if (key.is_string()) out.as<Namespace>().set(key.bytes(), value);
     in.budget().step(out.as<Namespace>().fields.size() / 32);

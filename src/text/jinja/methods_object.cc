@@ -74,7 +74,7 @@ Value loop_changed(Interpreter& in, const Value& self, const CallArgs& args) {
 Value cycler_next(Interpreter&, const Value& self, const CallArgs& args) {
   take_no_arguments("next", args);
   auto& cycler = self.as<Cycler>();
-  const Value current = cycler.items[cycler.position];
+  Value current = cycler.items[cycler.position];
   cycler.position = (cycler.position + 1) % cycler.items.size();
   return current;
 }
