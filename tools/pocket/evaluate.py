@@ -46,7 +46,9 @@ class Judge:
         right = asked = 0
         for fact in known:
             for question in fact.held_out:
-                spelled = facts.polish(question)
+                spelled = facts.polish(question.rstrip("?"))
+                if question.endswith("?"):
+                    spelled = spelled[:-1] + "?"
                 said = self.answer(spelled)
                 asked += 1
                 right += fact.key in said

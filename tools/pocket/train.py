@@ -1,9 +1,9 @@
 """Trains the embedded model, or its draft, on the packed corpus. CPU only, resumable.
 
-The learning rate falls along a cosine over the planned share of work: steps done of `--steps`, or,
-where `--until HH:MM` (UTC) is given, wall-clock time since the first start, so that a run on a
-shared machine ends in time however fast it went. A checkpoint is written every few minutes and
-at the end; starting again with the same --name goes on from it.
+The learning rate is level for the first 29 % of the planned work, then falls in a straight line.
+Planned work is `--steps`, or, with `--until HH:MM` (UTC), the wall-clock time since the first start,
+so that a run on a shared machine ends in time however fast it went. A checkpoint is written every
+few minutes, on SIGTERM and at the end; starting again with the same --name goes on from it.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def main() -> None:
         progress = step / args.steps if args.steps else (time.time() - began) / (end - began)
         if progress >= 1.0:
             break
-        rate = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * progress))
+        rate = min(1.0, max(0.02, 1.4 * (1.0 - progress)))
         rate *= min(1.0, (step + 1) / args.warmup)
         started = time.time()
         ids, target, weight = (torch.from_numpy(np.ascontiguousarray(x)) for x in packer.batch(args.batch))
