@@ -55,9 +55,14 @@ SamplerVocab sampler_vocabulary(const Model& model, const SamplingParams& params
   if (params.ignore_eos)
     for (int32_t id = 0; id < tokenizer->vocab_size(); ++id)
       if (tokenizer->is_end_of_generation(id)) vocabulary.end_ids.push_back(id);
-  if (params.dry_multiplier != 0.0f)
+  if (params.dry_multiplier != 0.0f) {
+    std::string text;  // of the token being looked at
     vocabulary.dry_breaker_ids = tokens_with(params.dry_sequence_breakers, tokenizer->vocab_size(),
-                                             [&](int32_t id) { return tokenizer->piece(id); });
+                                             [&](int32_t id) -> std::string_view {
+                                               text = tokenizer->piece(id);
+                                               return text;
+                                             });
+  }
   return vocabulary;
 }
 
@@ -99,7 +104,8 @@ NativeEngine::NativeEngine(std::shared_ptr<const Model> model, const NativeOptio
                context_of(*model_, options)),
       pool_(Decoder::kv_layout(model_->config(), kv_type_named(options.kv_type)),
             div_up(decoder_.context(), kernels::kPageTokens)),
-      chunk_(decoder_.max_tokens()) {
+      chunk_(decoder_.max_tokens()),
+      no_logits_(static_cast<size_t>(chunk_), 0) {
   capabilities_ = {.engine = "native",
                    .model = model_->summary().name,
                    .isa = device_.table().isa,
@@ -134,7 +140,6 @@ std::vector<int32_t> NativeEngine::prompt_ids(const Request& request) const {
 
 bool NativeEngine::feed(const Request& request, Sequence& sequence, std::span<const int32_t> ids,
                         std::span<const float>& logits) {
-  const std::vector<uint8_t> none(static_cast<size_t>(chunk_), 0);
   while (!ids.empty()) {
     if (is_cancelled(request)) return false;
     const auto count = std::min(static_cast<int64_t>(ids.size()), chunk_);
@@ -143,7 +148,7 @@ bool NativeEngine::feed(const Request& request, Sequence& sequence, std::span<co
     sequence.reserve(sequence.length() + count);
     const SequenceRun run{sequence.view(), 0, count, sequence.length()};
     Batch batch{.tokens = part, .runs = {&run, 1}, .wants_logits = {}};
-    if (!ids.empty()) batch.wants_logits = std::span(none).first(part.size());
+    if (!ids.empty()) batch.wants_logits = std::span(no_logits_).first(part.size());
     const auto rows = decoder_.forward(batch);
     sequence.append(count);
     if (rows.empty()) continue;

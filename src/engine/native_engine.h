@@ -33,7 +33,8 @@ class NativeEngine : public Engine {
   CpuDevice device_;
   Decoder decoder_;
   PagePool pool_;
-  int64_t chunk_;
+  int64_t chunk_;                   // tokens of a forward pass at most
+  std::vector<uint8_t> no_logits_;  // chunk_ zeros: a chunk that is not the prompt's last
   Capabilities capabilities_;
   std::mutex one_request_;
 };

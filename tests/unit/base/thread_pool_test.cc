@@ -1,3 +1,4 @@
+// Regions of the pool: who runs, what is seen, what is thrown. Runs under TSan in CI.
 #include "base/thread_pool.h"
 
 #include <gtest/gtest.h>

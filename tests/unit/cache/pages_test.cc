@@ -1,3 +1,4 @@
+// Pages and page tables: no overlap, no leak, full pools say so.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

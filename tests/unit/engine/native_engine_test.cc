@@ -246,6 +246,16 @@ TEST(NativeEngine, ReportsLogProbabilities) {
   }
 }
 
+TEST(NativeEngine, DryLooksAtTheTextOfTokens) {
+  const auto engine = make_native_engine(tiny_model(), {.threads = 1});
+  Request request = greedy("abcabcabcabc", 60);
+  const auto plain = run(*engine, request).tokens;
+  request.sampling.dry_multiplier = 5.0f;
+  request.sampling.dry_allowed_length = 1;
+  request.sampling.dry_sequence_breakers = {"\n", ":", "a long one that no token has"};
+  EXPECT_NE(run(*engine, request).tokens, plain);
+}
+
 TEST(NativeEngine, TellsThePublishedStory) {
   const auto path = test::shared_data("gguf/stories260K-f32.gguf");
   if (!path) GTEST_SKIP() << "shared test data is not here (WEIR_SHARED)";
