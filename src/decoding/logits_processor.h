@@ -8,7 +8,6 @@
 #include <memory>
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "decoding/sampling_params.h"
@@ -49,9 +48,9 @@ std::vector<int32_t> tokens_with(std::span<const std::string> texts, int32_t voc
                                  Piece piece) {
   std::vector<int32_t> result;
   for (int32_t id = 0; id < vocab_size; ++id) {
-    const std::string_view token = piece(id);
+    const auto& token = piece(id);  // a view or a string of its own, which must outlive the search
     for (const auto& text : texts) {
-      if (token.find(text) != std::string_view::npos) {
+      if (token.find(text) != std::string::npos) {
         result.push_back(id);
         break;
       }

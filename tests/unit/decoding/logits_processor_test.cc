@@ -154,6 +154,10 @@ TEST(TokensWith, FindsTextsInsideTokens) {
   const std::vector<std::string> texts = {"\n", ":"};
   EXPECT_THAT(tokens_with(texts, 4, [&](int32_t id) { return std::string_view(pieces[id]); }),
               ElementsAre(1, 2));
+  // Pieces that live only for the call, too long for the string itself to hold.
+  const std::string padding(100, 'x');
+  EXPECT_THAT(tokens_with(texts, 4, [&](int32_t id) { return padding + pieces[id]; }),
+              ElementsAre(1, 2));
 }
 
 }  // namespace
