@@ -26,7 +26,7 @@ run: ## Build, then talk to the embedded model (ARGS= passes other arguments to 
 ifneq ($(strip $(ARGS)),)
 	@$(WEIR) $(ARGS)
 else
-	@if [ -t 0 ]; then $(WEIR) run; else $(WEIR) run -p '$(PROMPT)' </dev/null; fi
+	@if [ -t 0 ]; then $(WEIR) run; else $(WEIR) run -p '$(PROMPT)' --temp 0 </dev/null; fi
 endif
 
 test: ## Build and run all tests, the ARM kernels included (under an emulator)
