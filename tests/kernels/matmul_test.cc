@@ -16,9 +16,10 @@ std::vector<float> multiply(const KernelTable& table, DType type, const Buffer& 
   // Rows end 3 floats before the next token's: a kernel that writes past its rows is seen.
   const int64_t stride = rows + 3;
   std::vector<float> out(static_cast<size_t>(tokens * stride), -77.0f);
+  const test::GuardedCopy weights(w);
   MatmulArgs args;
   x.bind(args);
-  args.w = w.data();
+  args.w = weights.data();
   args.row_bytes = static_cast<size_t>(bytes_of(type, k));
   args.rows = rows;
   args.out = out.data();

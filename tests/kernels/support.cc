@@ -1,6 +1,11 @@
 #include "kernels/support.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <cstring>
+
+#include "base/error.h"
 
 #include "tensor/blocks.h"
 
@@ -52,6 +57,20 @@ Buffer random_weights(std::mt19937& rng, DType type, int64_t rows, int64_t k, bo
       put(at + offset, float_to_half(normal(rng) / 16.0f));
   return weights;
 }
+
+GuardedCopy::GuardedCopy(const Buffer& bytes) {
+  const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t room = (bytes.size() + page - 1) / page * page;
+  mapped_ = room + page;
+  mapping_ = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  WEIR_CHECK(mapping_ != MAP_FAILED);
+  auto* begin = static_cast<std::byte*>(mapping_);
+  WEIR_CHECK(mprotect(begin + room, page, PROT_NONE) == 0);
+  data_ = begin + room - bytes.size();
+  std::memcpy(data_, bytes.data(), bytes.size());
+}
+
+GuardedCopy::~GuardedCopy() { munmap(mapping_, mapped_); }
 
 Activations::Activations(std::vector<float> x, int64_t tokens, int64_t k, DTypeClass kind)
     : x_(std::move(x)), tokens_(tokens), k_(k) {

@@ -50,6 +50,21 @@ inline std::vector<float> random_floats(std::mt19937& rng, size_t n, float scale
 /// `rows` x k weights of a type. Tame: scales are small finite halves; wild: every bit random.
 Buffer random_weights(std::mt19937& rng, DType type, int64_t rows, int64_t k, bool wild);
 
+/// A copy of some bytes that ends where the memory ends: a read behind it faults.
+class GuardedCopy {
+ public:
+  explicit GuardedCopy(const Buffer& bytes);
+  ~GuardedCopy();
+  GuardedCopy(const GuardedCopy&) = delete;
+  GuardedCopy& operator=(const GuardedCopy&) = delete;
+  const std::byte* data() const { return data_; }
+
+ private:
+  void* mapping_;
+  size_t mapped_;
+  std::byte* data_;
+};
+
 /// `tokens` rows of k activations with everything a matmul of any class needs.
 class Activations {
  public:
