@@ -168,6 +168,15 @@ INSTANTIATE_TEST_SUITE_P(All, EveryVocabulary,
                            return name;
                          });
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#elif defined(__has_feature)
+constexpr bool kSanitized = __has_feature(address_sanitizer) || __has_feature(thread_sanitizer);
+#else
+constexpr bool kSanitized = false;
+#endif
+constexpr const char* kWhyNotSanitized = "sanitizers change times and stack frames";
+
 double thread_seconds() {
   timespec now{};
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
@@ -234,6 +243,7 @@ void expect_linear(const Tokenizer& tokenizer, const std::string& name) {
 }
 
 TEST(LinearTime, EveryNamedPreTokenizer) {
+  if (kSanitized) GTEST_SKIP() << kWhyNotSanitized;
   const auto spec = published_vocabulary("gpt-2");
   if (!spec) GTEST_SKIP() << "the shared vocabulary of gpt-2 is absent";
   std::set<std::string> seen;
@@ -248,6 +258,7 @@ TEST(LinearTime, EveryNamedPreTokenizer) {
 }
 
 TEST(LinearTime, EveryOtherKind) {
+  if (kSanitized) GTEST_SKIP() << kWhyNotSanitized;
   for (const char* name : {"llama-spm", "phi-3", "bert-bge"}) {
     const auto tokenizer = published_tokenizer(name);
     if (!tokenizer) GTEST_SKIP() << "the shared vocabulary of " << name << " is absent";
@@ -256,6 +267,7 @@ TEST(LinearTime, EveryOtherKind) {
 }
 
 TEST(LinearTime, MarksInTheWorstOrderAreSortedInTime) {
+  if (kSanitized) GTEST_SKIP() << kWhyNotSanitized;
   std::string text = "a";
   for (int i = 0; i < 300000; ++i) text += i % 2 == 0 ? "\xCC\x81" : "\xCC\xA7";
   const double start = thread_seconds();
