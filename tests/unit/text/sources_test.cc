@@ -78,7 +78,8 @@ TEST(TokenizerJson, WhisperEncodesItsParagraphWithItsTemplate) {
   const auto wanted = json::parse(read_file(*path));
   EXPECT_EQ(joined(tokenizer->encode(wanted.at("text").get<std::string>())),
             joined(wanted.at("token_ids").get<std::vector<int32_t>>()));
-  for (const auto& item : json::parse(read_file(*suite)).at("openai/whisper-large-v2")) {
+  const auto tests = json::parse(read_file(*suite));
+  for (const auto& item : tests.at("openai/whisper-large-v2")) {
     EXPECT_EQ(
         joined(tokenizer->encode(item.at("input").get<std::string>(), {.parse_special = true})),
         joined(item.at("encoded").at("input_ids").get<std::vector<int32_t>>()));
