@@ -8,15 +8,9 @@ namespace weir::kernels::avx512 {
 /// Any number of tokens, any quantised type: panels of unpacked rows against tiles of tokens.
 void panel_matmul(DType type, const MatmulArgs& a);
 
-/// One token: streams the blocks as they lie in the file.
-void stream_q4_0(const MatmulArgs& a);
-void stream_q4_1(const MatmulArgs& a);
-void stream_q5_0(const MatmulArgs& a);
-void stream_q5_1(const MatmulArgs& a);
-void stream_q8_0(const MatmulArgs& a);
-void stream_iq4_nl(const MatmulArgs& a);
-void stream_q4_k(const MatmulArgs& a);
-void stream_q5_k(const MatmulArgs& a);
-void stream_q6_k(const MatmulArgs& a);
+/// One token: streams the blocks as they lie in the file. False, and nothing done, for a type that
+/// has no stream there.
+bool stream_block32(DType type, const MatmulArgs& a);
+bool stream_block256(DType type, const MatmulArgs& a);
 
 }  // namespace weir::kernels::avx512

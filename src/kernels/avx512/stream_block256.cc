@@ -218,8 +218,20 @@ void stream(const MatmulArgs& a) {
 
 }  // namespace
 
-void stream_q4_k(const MatmulArgs& a) { stream<StreamQ4_K>(a); }
-void stream_q5_k(const MatmulArgs& a) { stream<StreamQ5_K>(a); }
-void stream_q6_k(const MatmulArgs& a) { stream<StreamQ6_K>(a); }
+bool stream_block256(DType type, const MatmulArgs& a) {
+  switch (type) {
+    case DType::q4_k:
+      stream<StreamQ4_K>(a);
+      return true;
+    case DType::q5_k:
+      stream<StreamQ5_K>(a);
+      return true;
+    case DType::q6_k:
+      stream<StreamQ6_K>(a);
+      return true;
+    default:
+      return false;
+  }
+}
 
 }  // namespace weir::kernels::avx512

@@ -192,11 +192,29 @@ void stream(const MatmulArgs& a) {
 
 }  // namespace
 
-void stream_q4_0(const MatmulArgs& a) { stream<TypeQ4_0>(a); }
-void stream_q4_1(const MatmulArgs& a) { stream<TypeQ4_1>(a); }
-void stream_q5_0(const MatmulArgs& a) { stream<TypeQ5_0>(a); }
-void stream_q5_1(const MatmulArgs& a) { stream<TypeQ5_1>(a); }
-void stream_q8_0(const MatmulArgs& a) { stream<TypeQ8_0>(a); }
-void stream_iq4_nl(const MatmulArgs& a) { stream<TypeIQ4_NL>(a); }
+bool stream_block32(DType type, const MatmulArgs& a) {
+  switch (type) {
+    case DType::q4_0:
+      stream<TypeQ4_0>(a);
+      return true;
+    case DType::q4_1:
+      stream<TypeQ4_1>(a);
+      return true;
+    case DType::q5_0:
+      stream<TypeQ5_0>(a);
+      return true;
+    case DType::q5_1:
+      stream<TypeQ5_1>(a);
+      return true;
+    case DType::q8_0:
+      stream<TypeQ8_0>(a);
+      return true;
+    case DType::iq4_nl:
+      stream<TypeIQ4_NL>(a);
+      return true;
+    default:
+      return false;
+  }
+}
 
 }  // namespace weir::kernels::avx512

@@ -3,60 +3,22 @@
 
 #include "kernels/avx512/integer_matmul.h"
 #include "kernels/isa_tables.h"
-#include "kernels/kernels.h"
-#include "kernels/vec/attention.inc"
-#include "kernels/vec/elementwise.inc"
-#include "kernels/vec/matmul_real.inc"
-#include "kernels/vec/probe.inc"
+#include "kernels/vec/table.inc"
 
 namespace weir::kernels {
 namespace {
 
 /// One token streams; more tokens, and types without a stream, go through panels.
-template <DType type, void (*stream)(const MatmulArgs&) = nullptr>
-void integer_matmul(const MatmulArgs& a) {
-  if (stream != nullptr && a.tokens == 1) return stream(a);
+void integer_matmul(DType type, const MatmulArgs& a) {
+  if (a.tokens == 1 && (avx512::stream_block32(type, a) || avx512::stream_block256(type, a)))
+    return;
   avx512::panel_matmul(type, a);
 }
 
 }  // namespace
 
 const KernelTable* avx512_table() {
-  static const KernelTable table = [] {
-    KernelTable t = ref_table();
-    t.isa = "avx512";
-    t.matmul[static_cast<int>(DType::f32)] = matmul_real<RealF32>;
-    t.matmul[static_cast<int>(DType::f16)] = matmul_real<RealF16>;
-    t.matmul[static_cast<int>(DType::bf16)] = matmul_real<RealBF16>;
-    t.matmul[static_cast<int>(DType::q4_0)] = integer_matmul<DType::q4_0, avx512::stream_q4_0>;
-    t.matmul[static_cast<int>(DType::q4_1)] = integer_matmul<DType::q4_1, avx512::stream_q4_1>;
-    t.matmul[static_cast<int>(DType::q5_0)] = integer_matmul<DType::q5_0, avx512::stream_q5_0>;
-    t.matmul[static_cast<int>(DType::q5_1)] = integer_matmul<DType::q5_1, avx512::stream_q5_1>;
-    t.matmul[static_cast<int>(DType::q8_0)] = integer_matmul<DType::q8_0, avx512::stream_q8_0>;
-    t.matmul[static_cast<int>(DType::iq4_nl)] =
-        integer_matmul<DType::iq4_nl, avx512::stream_iq4_nl>;
-    t.matmul[static_cast<int>(DType::q2_k)] = integer_matmul<DType::q2_k>;
-    t.matmul[static_cast<int>(DType::q3_k)] = integer_matmul<DType::q3_k>;
-    t.matmul[static_cast<int>(DType::q4_k)] = integer_matmul<DType::q4_k, avx512::stream_q4_k>;
-    t.matmul[static_cast<int>(DType::q5_k)] = integer_matmul<DType::q5_k, avx512::stream_q5_k>;
-    t.matmul[static_cast<int>(DType::q6_k)] = integer_matmul<DType::q6_k, avx512::stream_q6_k>;
-    t.matmul[static_cast<int>(DType::iq4_xs)] = integer_matmul<DType::iq4_xs>;
-    t.quantize32 = quantize32;
-    t.quantize256 = quantize256;
-    t.attention = attention;
-    t.rms_norm = rms_norm;
-    t.layer_norm = layer_norm;
-    t.rope_adjacent = rope_adjacent;
-    t.rope_split = rope_split;
-    t.activate = activate;
-    t.softcap = softcap;
-    t.softmax = softmax;
-    t.to_half = to_half;
-    t.probe_int8 = probe_int8;
-    t.probe_fma = probe_fma;
-    t.probe_read = probe_read;
-    return t;
-  }();
+  static const KernelTable table = table_of<integer_matmul>("avx512");
   return &table;
 }
 
