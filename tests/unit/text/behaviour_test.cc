@@ -4,14 +4,13 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <pthread.h>
-#include <time.h>
 
-#include <cstdlib>
 #include <functional>
 #include <random>
 #include <set>
 
 #include "base/error.h"
+#include "support/clock.h"
 #include "text/detokenizer.h"
 #include "text/pretokenizer_table.h"
 #include "text/tokenizer.h"
@@ -177,12 +176,6 @@ constexpr bool kSanitized = false;
 #endif
 constexpr const char* kWhyNotSanitized = "sanitizers change times and stack frames";
 
-double thread_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
-
 /// Runs `work` on a thread whose stack has 256 KiB.
 void on_small_stack(const std::function<void()>& work) {
   pthread_attr_t attributes;
@@ -202,13 +195,7 @@ void on_small_stack(const std::function<void()>& work) {
 double best_time(const Tokenizer& tokenizer, const std::string& unit, size_t bytes, int runs) {
   std::string text;
   while (text.size() < bytes) text += unit;
-  double best = 1e9;
-  for (int i = 0; i < runs; ++i) {
-    const double start = thread_seconds();
-    EXPECT_FALSE(tokenizer.encode(text).empty());
-    best = std::min(best, thread_seconds() - start);
-  }
-  return best;
+  return least_seconds(runs, [&] { EXPECT_FALSE(tokenizer.encode(text).empty()); });
 }
 
 const std::vector<std::string>& endless_units() {
@@ -218,16 +205,15 @@ const std::vector<std::string>& endless_units() {
   return units;
 }
 
-/// WEIR_LONG_TESTS=1 takes 1 MB and 10 MB with the required ratio of 13; otherwise 64 KiB and 1 MB,
-/// which fit the caches differently, with a bound that still tells n log n from n squared (256).
+/// WEIR_LONG_TESTS=1 takes 1 MB and 10 MB with the required ratio of 13; otherwise 64 KiB and 1 MB.
 void expect_linear(const Tokenizer& tokenizer, const std::string& name) {
-  const bool thorough = std::getenv("WEIR_LONG_TESTS") != nullptr;
+  const bool thorough = long_tests();
   // Both sizes pay for fresh pages; otherwise the small one is served from warm memory of the runs
   // before it, and the ratio is that of the allocator.
   mallopt(M_MMAP_THRESHOLD, 1 << 20);
   const size_t small = thorough ? size_t{1} << 20 : size_t{1} << 16;
   const size_t large = thorough ? size_t{10} << 20 : size_t{1} << 20;
-  const double limit = thorough ? 13 : 64;
+  const double limit = allowed_ratio(static_cast<double>(large / small));
   for (const std::string& unit : endless_units()) {
     on_small_stack([&] {
       double first = 0;
@@ -270,9 +256,10 @@ TEST(LinearTime, MarksInTheWorstOrderAreSortedInTime) {
   if (kSanitized) GTEST_SKIP() << kWhyNotSanitized;
   std::string text = "a";
   for (int i = 0; i < 300000; ++i) text += i % 2 == 0 ? "\xCC\x81" : "\xCC\xA7";
-  const double start = thread_seconds();
-  EXPECT_EQ(normal_form(text, NormalForm::nfc).size(), text.size() - 1);  // a and cedilla… compose
-  EXPECT_LT(thread_seconds() - start, 5.0);
+  const double seconds = least_seconds(1, [&] {
+    EXPECT_EQ(normal_form(text, NormalForm::nfc).size(), text.size() - 1);  // a and cedilla compose
+  });
+  EXPECT_LT(seconds, allowed_seconds(0.5));
 }
 
 }  // namespace

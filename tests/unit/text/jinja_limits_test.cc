@@ -7,6 +7,7 @@
 
 #include <string>
 
+#include "support/clock.h"
 #include "unit/text/jinja_support.h"
 
 namespace weir::test {
@@ -186,7 +187,7 @@ TEST(JinjaLimits, BombsEndInAnErrorSoonAndSmall) {
     const Verdict verdict = run_bomb(bomb.source);
     EXPECT_TRUE(verdict.failed) << bomb.name;
     if (kSanitized) continue;
-    EXPECT_LE(verdict.cpu_seconds, 0.5) << bomb.name;
+    EXPECT_LE(verdict.cpu_seconds, allowed_seconds(0.5)) << bomb.name;
     EXPECT_LE(verdict.extra_kib, 64 * 1024) << bomb.name;
   }
 }
