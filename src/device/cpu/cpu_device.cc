@@ -8,6 +8,7 @@ namespace weir {
 CpuDevice::CpuDevice(int threads, const kernels::KernelTable* table)
     : pool_(threads == 0 ? std::min(machine_info().logical_cores, ThreadPool::kMaxThreads)
                          : threads),
+      split_(pool_.size()),
       table_(table != nullptr ? *table : kernels::active_table()),
       scratch_(static_cast<size_t>(pool_.size()) * kScratchBytes) {}
 

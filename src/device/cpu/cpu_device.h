@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "base/thread_pool.h"
+#include "base/work_split.h"
 #include "kernels/kernels.h"
 #include "tensor/tensor.h"
 
@@ -35,6 +36,20 @@ class CpuDevice {
       pool_.run(f);
   }
 
+  /// Calls f(thread, begin, end) until [0, units) is covered, in pieces of `grain` units and more,
+  /// on whichever thread is free. `work` as above.
+  template <typename F>
+  void split(int64_t units, int64_t grain, int64_t work, const F& f) {
+    if (work < kSmallWork || pool_.size() == 1) {
+      f(0, 0, units);
+      return;
+    }
+    split_.reset(units, grain);
+    pool_.run([&](int thread, int) {
+      for (int64_t begin = 0, end = 0; split_.claim(thread, begin, end);) f(thread, begin, end);
+    });
+  }
+
   /// Calls f(row, thread) for each of `rows` rows, contiguous rows on one thread.
   template <typename F>
   void for_each_row(int64_t rows, int64_t row_work, const F& f) {
@@ -51,6 +66,7 @@ class CpuDevice {
       std::max(kernels::kMatmulScratch, kernels::kAttentionScratch);
 
   ThreadPool pool_;
+  WorkSplit split_;
   const kernels::KernelTable& table_;
   Buffer scratch_;
 };

@@ -42,6 +42,10 @@ void finish(const KernelTable& table, const Projection& p, int64_t first, int64_
   }
 }
 
+/// Units that one call of a kernel should have at least. One token streams rows as they come; more
+/// tokens share unpacked panels, which are 64 rows at their best.
+int64_t grain_of(int64_t tokens) { return tokens == 1 ? 1 : 64 / kRowUnit; }
+
 /// The part of `rows` rows that belongs to units [begin, end).
 struct Share {
   int64_t first, last;
@@ -90,8 +94,7 @@ void matmul(CpuDevice& device, Activations& x, std::span<const Projection> proje
   }
   if (x.rows() == 0) return;
   x.ensure(device, forms);
-  device.run(work, [&](int thread, int threads) {
-    int64_t begin = units * thread / threads, end = units * (thread + 1) / threads;
+  device.split(units, grain_of(x.rows()), work, [&](int thread, int64_t begin, int64_t end) {
     for (const Projection& p : projections) {
       const int64_t rows = p.weight->rows();
       const auto [first, last] = share_of(rows, begin, end);
@@ -123,10 +126,9 @@ void feed_forward_in(CpuDevice& device, Activations& x, const FeedForwardIn& lay
   x.ensure(device, forms);
   const KernelTable& table = device.table();
   const int64_t units = div_up(rows, kRowUnit);
-  device.run(rows * x.width() * tokens, [&](int thread, int threads) {
-    const auto [first, last] =
-        share_of(rows, units * thread / threads, units * (thread + 1) / threads);
-    if (first >= last) return;
+  const int64_t work = rows * x.width() * tokens;
+  device.split(units, grain_of(tokens), work, [&](int thread, int64_t begin, int64_t end) {
+    const auto [first, last] = share_of(rows, begin, end);
     const int64_t n = last - first;
     if (layer.gate == nullptr) {
       matmul_rows(device, thread, up, first, last, x, 0, tokens, hidden.row(0), hidden.stride());
