@@ -100,7 +100,7 @@ struct NativeOptions {
   int threads = 0;              // 0: one for each core this process may use
   int64_t context_length = 0;   // 0: what the model was made for, at most kDefaultContext
   std::string kv_type = "f16";  // f32, f16 or bf16
-  int64_t prefill_chunk = 256;  // tokens a forward pass takes at most; never changes an answer
+  int64_t prefill_chunk = 512;  // tokens a forward pass takes at most; never changes an answer
 };
 inline constexpr int64_t kDefaultContext = 4096;
 

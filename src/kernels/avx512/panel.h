@@ -1,6 +1,9 @@
 // A panel: 16 weight rows of one segment unpacked so that a register holds 4 bytes of each row.
-// The panel multiply runs it against up to 12 tokens with vpdpbusd; accumulators are int32 per
-// block, combined in f32 in the canonical order.
+// The panel multiply runs two of them against up to 6 tokens with vpdpbusd; accumulators are int32
+// per block, combined in f32 in the canonical order.
+//
+// Two panels by six tokens: as many accumulators as one by twelve, but 8 instead of 13 loads for 12
+// products. A processor that loads one 512-bit register a cycle (Zen 4) was held up by loads.
 #pragma once
 
 #include "kernels/avx512/unpack.h"
@@ -10,7 +13,8 @@ namespace weir::kernels {
 namespace {
 
 constexpr int kPanelRows = 16;
-constexpr int kMaxColumns = 12;
+constexpr int kMaxPanels = 2;
+constexpr int kMaxColumns = 6;
 constexpr int kSegmentBlocks32 = kSegment / 32;
 constexpr int kSegmentBlocks256 = kSegment / 256;
 
@@ -46,7 +50,7 @@ struct alignas(64) Panel32 {
 struct alignas(64) Panel256 {
   uint8_t w[kSegment * kPanelRows];
   int32_t scale[kSegmentBlocks256 * 16][kPanelRows];
-  int16_t min[kSegmentBlocks256 * 8][kPanelRows][2];  // pairs of 16-element runs
+  int16_t min[kSegmentBlocks256 * 8][kPanelRows][2];  // pairs of sub-blocks
   float d[kSegmentBlocks256][kPanelRows];
   float dmin[kSegmentBlocks256][kPanelRows];
 };
@@ -81,10 +85,8 @@ inline void fill(Panel256& panel, const std::byte* const* rows, int blocks) {
       panel.d[b][r] = half(row[r]->d);
       if (!Type::kMinimum) continue;
       panel.dmin[b][r] = half(Type::minimum(*row[r]));
-      for (int j = 0; j < 8; ++j) {
-        panel.min[b * 8 + j][r][0] = static_cast<int16_t>(min[kSubs == 16 ? 2 * j : j]);
-        panel.min[b * 8 + j][r][1] = static_cast<int16_t>(min[kSubs == 16 ? 2 * j + 1 : j]);
-      }
+      for (int j = 0; j < kSubs; ++j)
+        panel.min[(b * kSubs + j) / 2][r][j % 2] = static_cast<int16_t>(min[j]);
     }
     for (int j = 0; j < 8; ++j) {
       __m256i bytes[kPanelRows];
@@ -94,8 +96,8 @@ inline void fill(Panel256& panel, const std::byte* const* rows, int blocks) {
   }
 }
 
-/// Activations of C tokens at the segment. `start` holds the accumulators' first values, minus
-/// offset times the sum of the activations of each block or sub-block.
+/// Activations of C tokens at the segment: `s` are their sums over blocks or, for weights in
+/// super-blocks, sub-blocks. `start` holds the accumulators' first values, minus offset times s.
 struct Columns {
   const int8_t* q;
   const float* d;
@@ -110,79 +112,123 @@ inline __m512i broadcast4(const void* p) {
   return _mm512_set1_epi32(bits);
 }
 
-template <typename Type, int C>
-inline void multiply(const Panel32& panel, const Columns& x, int blocks, __m512* sum) {
-  for (int c = 0; c < C; ++c) sum[c] = _mm512_setzero_ps();
-  for (int b = 0; b < blocks; ++b) {
-    __m512i acc[C];
-    for (int c = 0; c < C; ++c)
-      acc[c] = Type::kOffset == 0 ? _mm512_setzero_si512()
-                                  : _mm512_set1_epi32(x.start[c * x.start_stride + b]);
-    const uint8_t* w = panel.w + 512 * b;
-    const int8_t* q = x.q + 32 * b;
+/// acc[r][c] += the products of 4 * G bytes of each row with as many of each column.
+template <int R, int C, int G, typename Panel>
+inline void accumulate(const Panel* panel, int w, const Columns& x, int q, __m512i (*acc)[C]) {
 #pragma GCC unroll 8
-    for (int g = 0; g < 8; ++g) {
-      const __m512i weights = _mm512_load_si512(w + 64 * g);
+  for (int g = 0; g < G; ++g) {
+    __m512i weights[R];
+    for (int r = 0; r < R; ++r) weights[r] = _mm512_load_si512(panel[r].w + w + 64 * g);
 #pragma GCC unroll 12
-      for (int c = 0; c < C; ++c)
-        acc[c] = _mm512_dpbusd_epi32(acc[c], weights, broadcast4(q + c * x.q_stride + 4 * g));
-    }
-    const __m512 d = _mm512_load_ps(panel.d[b]);
     for (int c = 0; c < C; ++c) {
-      const __m512 dx = _mm512_set1_ps(x.d[c * x.d_stride + b]);
-      sum[c] = _mm512_fmadd_ps(_mm512_mul_ps(d, dx), _mm512_cvtepi32_ps(acc[c]), sum[c]);
-      if (!Type::kMinimum) continue;
-      const __m512 total = _mm512_set1_ps(static_cast<float>(x.s[c * x.s_stride + b]));
-      sum[c] = _mm512_fmadd_ps(_mm512_mul_ps(_mm512_load_ps(panel.m[b]), dx), total, sum[c]);
+      const __m512i values = broadcast4(x.q + q + c * x.q_stride + 4 * g);
+#pragma GCC unroll 2
+      for (int r = 0; r < R; ++r) acc[r][c] = _mm512_dpbusd_epi32(acc[r][c], weights[r], values);
     }
   }
 }
 
-template <typename Type, int C>
-inline void multiply(const Panel256& panel, const Columns& x, int blocks, __m512* sum) {
-  constexpr int kSubs = 256 / Type::kSub, kGroups = Type::kSub / 4;
-  for (int c = 0; c < C; ++c) sum[c] = _mm512_setzero_ps();
+/// sum[r][c] = products of panel r and column c over the segment.
+template <typename Type, int R, int C>
+inline void multiply(const Panel32* panel, const Columns& x, int blocks, __m512 (*sum)[C]) {
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < C; ++c) sum[r][c] = _mm512_setzero_ps();
   for (int b = 0; b < blocks; ++b) {
-    __m512i total[C];
-    for (int c = 0; c < C; ++c) total[c] = _mm512_setzero_si512();
-    for (int j = 0; j < kSubs; ++j) {
-      __m512i acc[C];
-      for (int c = 0; c < C; ++c)
-        acc[c] = Type::kOffset == 0
-                     ? _mm512_setzero_si512()
-                     : _mm512_set1_epi32(x.start[c * x.start_stride + b * kSubs + j]);
-      const uint8_t* w = panel.w + 4096 * b + 64 * kGroups * j;
-      const int8_t* q = x.q + 256 * b + Type::kSub * j;
+    __m512i acc[R][C];
+#pragma GCC unroll 12
+    for (int c = 0; c < C; ++c) {
+      const __m512i start = Type::kOffset == 0 ? _mm512_setzero_si512()
+                                               : _mm512_set1_epi32(x.start[c * x.start_stride + b]);
+#pragma GCC unroll 2
+      for (int r = 0; r < R; ++r) acc[r][c] = start;
+    }
+    accumulate<R, C, 8>(panel, 512 * b, x, 32 * b, acc);
+#pragma GCC unroll 12
+    for (int c = 0; c < C; ++c) {
+      const __m512 dx = _mm512_set1_ps(x.d[c * x.d_stride + b]);
+#pragma GCC unroll 2
+      for (int r = 0; r < R; ++r) {
+        const __m512 d = _mm512_load_ps(panel[r].d[b]);
+        sum[r][c] = _mm512_fmadd_ps(_mm512_mul_ps(d, dx), _mm512_cvtepi32_ps(acc[r][c]), sum[r][c]);
+        if (!Type::kMinimum) continue;
+        const __m512 total = _mm512_set1_ps(static_cast<float>(x.s[c * x.s_stride + b]));
+        const __m512 m = _mm512_load_ps(panel[r].m[b]);
+        sum[r][c] = _mm512_fmadd_ps(_mm512_mul_ps(m, dx), total, sum[r][c]);
+      }
+    }
+  }
+}
+
+/// Adds the float products of one super-block: factor[b] * dx * total.
+template <int R, int C>
+inline void combine(const __m512* factor, const Columns& x, int b, const __m512i (*total)[C],
+                    __m512 (*sum)[C]) {
+#pragma GCC unroll 12
+  for (int c = 0; c < C; ++c) {
+    const __m512 dx = _mm512_set1_ps(x.d[c * x.d_stride + b]);
+#pragma GCC unroll 2
+    for (int r = 0; r < R; ++r)
+      sum[r][c] =
+          _mm512_fmadd_ps(_mm512_mul_ps(factor[r], dx), _mm512_cvtepi32_ps(total[r][c]), sum[r][c]);
+  }
+}
+
+/// Takes the minima of one super-block off: min[j] times the sums of activations, in integers.
+template <int kSubs, int R, int C>
+inline void subtract_minima(const Panel256* panel, const Columns& x, int b, __m512 (*sum)[C]) {
+  __m512i total[R][C];
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < C; ++c) total[r][c] = _mm512_setzero_si512();
 #pragma GCC unroll 8
-      for (int g = 0; g < kGroups; ++g) {
-        const __m512i weights = _mm512_load_si512(w + 64 * g);
+  for (int j = 0; j < kSubs / 2; ++j) {
+    __m512i min[R];
+    for (int r = 0; r < R; ++r) min[r] = _mm512_load_si512(panel[r].min[b * (kSubs / 2) + j]);
+#pragma GCC unroll 12
+    for (int c = 0; c < C; ++c) {
+      const __m512i sums = broadcast4(x.s + c * x.s_stride + kSubs * b + 2 * j);
+#pragma GCC unroll 2
+      for (int r = 0; r < R; ++r) total[r][c] = _mm512_dpwssd_epi32(total[r][c], min[r], sums);
+    }
+  }
+  __m512 factor[R];
+  for (int r = 0; r < R; ++r)
+    factor[r] = _mm512_xor_ps(_mm512_load_ps(panel[r].dmin[b]), _mm512_set1_ps(-0.0f));
+  combine<R, C>(factor, x, b, total, sum);
+}
+
+template <typename Type, int R, int C>
+inline void multiply(const Panel256* panel, const Columns& x, int blocks, __m512 (*sum)[C]) {
+  constexpr int kSubs = 256 / Type::kSub, kGroups = Type::kSub / 4;
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < C; ++c) sum[r][c] = _mm512_setzero_ps();
+  for (int b = 0; b < blocks; ++b) {
+    __m512i total[R][C];
+    for (int r = 0; r < R; ++r)
+      for (int c = 0; c < C; ++c) total[r][c] = _mm512_setzero_si512();
+    for (int j = 0; j < kSubs; ++j) {
+      __m512i acc[R][C];
+#pragma GCC unroll 12
+      for (int c = 0; c < C; ++c) {
+        const __m512i start = Type::kOffset == 0
+                                  ? _mm512_setzero_si512()
+                                  : _mm512_set1_epi32(x.start[c * x.start_stride + b * kSubs + j]);
+#pragma GCC unroll 2
+        for (int r = 0; r < R; ++r) acc[r][c] = start;
+      }
+      accumulate<R, C, kGroups>(panel, 4096 * b + 64 * kGroups * j, x, 256 * b + Type::kSub * j,
+                                acc);
+#pragma GCC unroll 2
+      for (int r = 0; r < R; ++r) {
+        const __m512i scale = _mm512_load_si512(panel[r].scale[b * kSubs + j]);
 #pragma GCC unroll 12
         for (int c = 0; c < C; ++c)
-          acc[c] = _mm512_dpbusd_epi32(acc[c], weights, broadcast4(q + c * x.q_stride + 4 * g));
+          total[r][c] = _mm512_add_epi32(total[r][c], _mm512_mullo_epi32(acc[r][c], scale));
       }
-      const __m512i scale = _mm512_load_si512(panel.scale[b * kSubs + j]);
-      for (int c = 0; c < C; ++c)
-        total[c] = _mm512_add_epi32(total[c], _mm512_mullo_epi32(acc[c], scale));
     }
-    const __m512 d = _mm512_load_ps(panel.d[b]);
-    for (int c = 0; c < C; ++c) {
-      const __m512 dx = _mm512_set1_ps(x.d[c * x.d_stride + b]);
-      sum[c] = _mm512_fmadd_ps(_mm512_mul_ps(d, dx), _mm512_cvtepi32_ps(total[c]), sum[c]);
-    }
-    if (!Type::kMinimum) continue;
-    const __m512 dmin = _mm512_load_ps(panel.dmin[b]);
-    for (int c = 0; c < C; ++c) total[c] = _mm512_setzero_si512();
-    for (int j = 0; j < 8; ++j) {
-      const __m512i min = _mm512_load_si512(panel.min[b * 8 + j]);
-      for (int c = 0; c < C; ++c)
-        total[c] =
-            _mm512_dpwssd_epi32(total[c], min, broadcast4(x.s + c * x.s_stride + 16 * b + 2 * j));
-    }
-    for (int c = 0; c < C; ++c) {
-      const __m512 dx = _mm512_set1_ps(x.d[c * x.d_stride + b]);
-      const __m512 factor = _mm512_xor_ps(_mm512_mul_ps(dmin, dx), _mm512_set1_ps(-0.0f));
-      sum[c] = _mm512_fmadd_ps(factor, _mm512_cvtepi32_ps(total[c]), sum[c]);
-    }
+    __m512 d[R];
+    for (int r = 0; r < R; ++r) d[r] = _mm512_load_ps(panel[r].d[b]);
+    combine<R, C>(d, x, b, total, sum);
+    if (Type::kMinimum) subtract_minima<kSubs, R, C>(panel, x, b, sum);
   }
 }
 
