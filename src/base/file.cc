@@ -68,6 +68,14 @@ std::shared_ptr<const MappedFile> MappedFile::open(const std::filesystem::path& 
       new MappedFile(path, static_cast<const std::byte*>(address), size));
 }
 
+void MappedFile::check_intact() const {
+  if (guard_.lost())
+    fail(Code::io,
+         "{} was cut short or can no longer be read while it was in use; restore it and load it "
+         "again",
+         path_.string());
+}
+
 MappedFile::~MappedFile() {
   if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
 }

@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/mapping_guard.h"
+
 namespace weir {
 
 /// A whole file mapped read-only. Nothing is read until touched. Shared by everything that points
@@ -25,12 +27,17 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
+  /// Throws io if the file has lost bytes that were read since it was mapped (see
+  /// base/mapping_guard.h): results that came from them are worthless.
+  void check_intact() const;
+
  private:
   MappedFile(std::filesystem::path path, const std::byte* data, size_t size)
-      : path_(std::move(path)), data_(data), size_(size) {}
+      : path_(std::move(path)), data_(data), size_(size), guard_(data, size) {}
   std::filesystem::path path_;
   const std::byte* data_;
   size_t size_;
+  GuardedMapping guard_;
 };
 
 /// Reads a whole regular file of at most `limit` bytes.

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/mapping_guard.h"
 #include "base/options.h"
 #include "cli/command.h"
 
@@ -102,6 +103,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  weir::install_mapping_guard();
   try {
     return run(argc, argv);
   } catch (const weir::Error& error) {

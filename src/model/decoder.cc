@@ -297,7 +297,9 @@ std::span<const LogitRow> Decoder::forward(const Batch& batch) {
     post = layer.post_ffw_norm;
   }
   advance(done, post, nullptr, Forms::real);
-  return logits(batch);
+  const auto rows = logits(batch);
+  model_->check_intact();
+  return rows;
 }
 
 std::span<const LogitRow> Decoder::logits(const Batch& batch) {

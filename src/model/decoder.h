@@ -40,7 +40,7 @@ class Decoder {
 
   /// Writes keys and values of every token to its page and returns the wanted logits in row order.
   /// Throws invalid_argument (id outside the vocabulary), limit_exceeded (too many tokens, a
-  /// position beyond the context) before anything is written.
+  /// position beyond the context) before anything is written; io if the model's file lost bytes.
   std::span<const LogitRow> forward(const Batch& batch);
 
   const Model& model() const { return *model_; }

@@ -57,6 +57,11 @@ class Model {
   const ModelSummary& summary() const { return summary_; }
   const std::filesystem::path& path() const { return checkpoint_.path(); }
 
+  /// Throws io if a file of the model has lost bytes since it was opened.
+  void check_intact() const {
+    for (const auto& file : checkpoint_.files()) file->check_intact();
+  }
+
   /// Null if the file has none: such a model works on token ids only.
   const std::shared_ptr<const Tokenizer>& tokenizer() const { return tokenizer_; }
   /// Jinja source, empty if the file has none.

@@ -144,5 +144,33 @@ TEST_F(FileTest, FullDiskIsAnErrorAndLeavesTheOldContent) {
   EXPECT_EQ(files_in(temp_.path()), 1u);
 }
 
+TEST(MappedFile, BytesLostUnderTheMappingReadAsZerosAndAreReported) {
+  install_mapping_guard();
+  const test::TempDir temp;
+  const fs::path path = temp.path() / "shrinks";
+  std::ofstream(path) << std::string(40000, 'x');
+  const auto whole = MappedFile::open(path);
+  const auto other = MappedFile::open(path);
+  EXPECT_EQ(text_of(whole->bytes().subspan(20000, 2)), "xx");
+  ASSERT_EQ(::truncate(path.c_str(), 4096), 0);
+  EXPECT_NO_THROW(whole->check_intact());  // nothing was read yet
+  EXPECT_EQ(text_of(whole->bytes().subspan(39999, 1)), std::string(1, '\0'));
+  EXPECT_EQ(text_of(whole->bytes().subspan(4096, 1)), std::string(1, '\0'));
+  EXPECT_EQ(text_of(whole->bytes().subspan(4000, 1)), "x");
+  try {
+    whole->check_intact();
+    ADD_FAILURE() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), Code::io);
+    EXPECT_THAT(error.what(), HasSubstr("cut short"));
+  }
+  EXPECT_NO_THROW(other->check_intact());
+}
+
+TEST(MappedFile, OtherBusErrorsStillEndTheProcess) {
+  install_mapping_guard();
+  EXPECT_EXIT(::raise(SIGBUS), testing::KilledBySignal(SIGBUS), "");
+}
+
 }  // namespace
 }  // namespace weir
