@@ -18,6 +18,8 @@ inline __mmask16 lanes(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
 
 inline Vec zero() { return {_mm512_setzero_ps()}; }
 inline Vec set1(float x) { return {_mm512_set1_ps(x)}; }
+/// Holds a value in registers: the compiler forgets that it could be loaded again.
+inline void pin(Vec& x) { asm("" : "+v"(x.v)); }
 inline Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }
 inline Vec load_n(const float* p, int n) { return {_mm512_maskz_loadu_ps(lanes(n), p)}; }
 inline void store(float* p, Vec a) { _mm512_storeu_ps(p, a.v); }
