@@ -87,15 +87,8 @@ struct TypeIQ4_NL {
 };
 
 // ---- 256-element types: unpack(block, j) gives elements 32 j ... 32 j + 31 in order;
-// scales(block, scale, min) gives one value a sub-block of kSub.
-
-inline void spread_pairs(const uint8_t* s, int32_t* scale, int32_t* min) {
-  const SixBitPairs p = six_bit_pairs(s);
-  for (int j = 0; j < 8; ++j) {
-    scale[j] = static_cast<int32_t>((p.scale >> (8 * j)) & 63);
-    min[j] = static_cast<int32_t>((p.min >> (8 * j)) & 63);
-  }
-}
+// scales(block, scale, min) gives one value a sub-block of kSub; kPackedScales: the block begins
+// with d, dmin and the twelve bytes of six_bit_pairs().
 
 inline __m256i two_bits(const uint8_t* qs, int j) {
   const __m256i raw = load256(qs + 32 * (j / 4));
@@ -120,6 +113,7 @@ struct TypeQ2_K {
   using Block = BlockQ2_K;
   static constexpr int kOffset = 0, kSub = 16;
   static constexpr bool kMinimum = true;
+  static constexpr bool kPackedScales = false;
   static __m256i unpack(const Block& b, int j) { return two_bits(b.qs, j); }
   static void scales(const Block& b, int32_t* scale, int32_t* min) {
     for (int j = 0; j < 16; ++j) {
@@ -133,6 +127,7 @@ struct TypeQ3_K {
   using Block = BlockQ3_K;
   static constexpr int kOffset = 4, kSub = 16;
   static constexpr bool kMinimum = false;
+  static constexpr bool kPackedScales = false;
   static __m256i unpack(const Block& b, int j) {
     return _mm256_or_si256(two_bits(b.qs, j), bit_bytes(b.hmask, j, 4));
   }
@@ -148,28 +143,23 @@ struct TypeQ4_K {
   using Block = BlockQ4_K;
   static constexpr int kOffset = 0, kSub = 32;
   static constexpr bool kMinimum = true;
+  static constexpr bool kPackedScales = true;
   static __m256i unpack(const Block& b, int j) { return four_bits(b.qs, j); }
-  static void scales(const Block& b, int32_t* scale, int32_t* min) {
-    spread_pairs(b.scales, scale, min);
-  }
-  static uint16_t minimum(const Block& b) { return b.dmin; }
 };
 struct TypeQ5_K {
   using Block = BlockQ5_K;
   static constexpr int kOffset = 0, kSub = 32;
   static constexpr bool kMinimum = true;
+  static constexpr bool kPackedScales = true;
   static __m256i unpack(const Block& b, int j) {
     return _mm256_or_si256(four_bits(b.qs, j), bit_bytes(b.qh, j, 16));
   }
-  static void scales(const Block& b, int32_t* scale, int32_t* min) {
-    spread_pairs(b.scales, scale, min);
-  }
-  static uint16_t minimum(const Block& b) { return b.dmin; }
 };
 struct TypeQ6_K {
   using Block = BlockQ6_K;
   static constexpr int kOffset = 32, kSub = 16;
   static constexpr bool kMinimum = false;
+  static constexpr bool kPackedScales = false;
   static __m256i unpack(const Block& b, int j) {
     const int plane = j % 4;
     const __m256i raw = load256(b.ql + 64 * (j / 4) + 32 * (plane % 2));
@@ -189,6 +179,7 @@ struct TypeIQ4_XS {
   using Block = BlockIQ4_XS;
   static constexpr int kOffset = 128, kSub = 32;
   static constexpr bool kMinimum = false;
+  static constexpr bool kPackedScales = false;
   static __m256i unpack(const Block& b, int j) {
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(iq4_table()), nibbles(b.qs + 16 * j));
   }
