@@ -118,6 +118,7 @@ constexpr int kTileRows = 4;
 constexpr int kTileTokens = 6;
 // Queries that share one pass over a KV page.
 constexpr int kQueryTile = 8;
+constexpr int kSharedLoads = 2;
 
 }  // namespace
 }  // namespace weir::kernels

@@ -159,6 +159,7 @@ constexpr int kTileRows = 2;
 constexpr int kTileTokens = 2;
 // Queries that share one pass over a KV page.
 constexpr int kQueryTile = 4;
+constexpr int kSharedLoads = 1;
 
 }  // namespace
 }  // namespace weir::kernels
