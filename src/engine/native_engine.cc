@@ -11,6 +11,7 @@
 #include "decoding/logits_processor.h"
 #include "decoding/random.h"
 #include "engine/answer.h"
+#include "engine/chat_prompt.h"
 
 namespace weir {
 namespace {
@@ -83,6 +84,10 @@ std::string_view finish_reason_name(FinishReason reason) {
       return "length";
     case FinishReason::cancelled:
       return "cancelled";
+    case FinishReason::timeout:
+      return "timeout";
+    case FinishReason::error:
+      return "error";
   }
   return "";
 }
@@ -115,11 +120,97 @@ NativeEngine::NativeEngine(std::shared_ptr<const Model> model, const NativeOptio
                    .text = model_->tokenizer() != nullptr,
                    .chat_template = !model_->chat_template().empty(),
                    .log_probabilities = true};
+  most_waiting_ = static_cast<size_t>(options.max_queue);
+  counters_.pages = counters_.free_pages = pool_.pages();
+  worker_ = std::thread([this] { serve(); });
 }
 
-std::vector<int32_t> NativeEngine::prompt_ids(const Request& request) const {
+NativeEngine::~NativeEngine() {
+  drain(0);
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  worker_.join();
+}
+
+void NativeEngine::submit(Request request, EventSink sink) {
+  request.tokens = tokenize(request);
+  const std::lock_guard lock(mutex_);
+  if (draining_) fail(Code::unavailable, "the engine is shutting down");
+  if (waiting_.size() >= most_waiting_)
+    fail(Code::unavailable, "{} requests wait already; try again later", waiting_.size());
+  waiting_.push_back({std::move(request), std::move(sink)});
+  changed_.notify_all();
+}
+
+void NativeEngine::serve() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [&] { return stopping_ || !waiting_.empty(); });
+    if (waiting_.empty()) return;
+    Job job = std::move(waiting_.front());
+    waiting_.pop_front();
+    busy_ = true;
+    lock.unlock();
+    Event last;
+    try {
+      if (give_up_) fail(Code::unavailable, "the engine is shutting down");
+      const Statistics statistics = run(job.request, [&](const Event& event) {
+        if (event.finish == FinishReason::none)
+          job.sink(event);
+        else
+          last = event;
+      });
+      last.statistics = statistics;
+    } catch (const Error& error) {
+      last = Event();
+      last.finish = FinishReason::error;
+      last.code = error.code();
+      last.detail = error.what();
+    }
+    job.sink(last);
+    lock.lock();
+    busy_ = false;
+    ++counters_.finished;
+    changed_.notify_all();
+  }
+}
+
+std::string NativeEngine::detokenize(std::span<const int32_t> tokens) const {
+  if (model_->tokenizer() == nullptr)
+    fail(Code::unsupported, "the model has no tokenizer: ids have no text");
+  return model_->tokenizer()->decode(tokens);
+}
+
+std::vector<float> NativeEngine::embed(const Request& request) {
+  tokenize(request);
+  fail(Code::unsupported, "this engine gives no embeddings yet");
+}
+
+EngineCounters NativeEngine::counters() const {
+  const std::lock_guard lock(mutex_);
+  EngineCounters counters = counters_;
+  counters.running = busy_ ? 1 : 0;
+  counters.queued = static_cast<int64_t>(waiting_.size());
+  return counters;
+}
+
+void NativeEngine::drain(double seconds) {
+  std::unique_lock lock(mutex_);
+  draining_ = true;
+  const auto idle = [&] { return waiting_.empty() && !busy_; };
+  if (changed_.wait_for(lock, std::chrono::duration<double>(seconds), idle)) return;
+  give_up_ = true;
+  changed_.wait(lock, idle);
+}
+
+std::vector<int32_t> NativeEngine::tokenize(const Request& request) const {
   std::vector<int32_t> ids = request.tokens;
-  if (ids.empty()) {
+  if (ids.empty() && !request.messages.empty()) {
+    ids = chat_tokens(*model_, request.messages);
+  } else if (ids.empty()) {
     if (model_->tokenizer() == nullptr)
       fail(Code::unsupported, "the model has no tokenizer: give token ids instead of text");
     ids = model_->tokenizer()->encode(request.prompt, {.add_special = request.add_special,
@@ -141,6 +232,7 @@ std::vector<int32_t> NativeEngine::prompt_ids(const Request& request) const {
 bool NativeEngine::feed(const Request& request, Sequence& sequence, std::span<const int32_t> ids,
                         std::span<const float>& logits) {
   while (!ids.empty()) {
+    if (give_up_) fail(Code::unavailable, "the engine is shutting down");
     if (is_cancelled(request)) return false;
     const auto count = std::min(static_cast<int64_t>(ids.size()), chunk_);
     const auto part = ids.first(static_cast<size_t>(count));
@@ -167,7 +259,7 @@ Statistics NativeEngine::run(const Request& request,
   const std::lock_guard lock(one_request_);
   SamplingParams params = request.sampling;
   if (!params.seed) params.seed = fresh_seed();
-  std::vector<int32_t> history = prompt_ids(request);
+  std::vector<int32_t> history = tokenize(request);
   Sampler sampler(params, sampler_vocabulary(*model_, params));
   Sequence sequence(pool_);
   Statistics statistics;
