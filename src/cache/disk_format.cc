@@ -91,7 +91,7 @@ Head take_head(std::span<const std::byte> bytes, uint64_t file_bytes) {
 Checksum page_checksum(const PageKey& key, std::span<const std::byte> identity,
                        std::span<const std::byte> payload) {
   ChecksumStream stream;
-  stream.add(std::as_bytes(std::span(key.bytes)));
+  stream.add(key);
   stream.add(identity);
   stream.add(payload);
   return stream.value();
@@ -110,7 +110,7 @@ std::string encode_segment_head(std::span<SegmentEntry> entries) {
   for (SegmentEntry& entry : entries) {
     entry.offset = offset;
     offset += entry.identity_bytes + entry.payload_bytes;
-    index.append(reinterpret_cast<const char*>(entry.key.bytes.data()), entry.key.bytes.size());
+    index.append(reinterpret_cast<const char*>(entry.key.data()), entry.key.size());
     put(index, entry.offset);
     put(index, entry.identity_bytes);
     put(index, entry.payload_bytes);
@@ -142,8 +142,8 @@ std::vector<SegmentEntry> decode_segment_index(std::span<const std::byte> bytes,
   Taker taker(index);
   uint64_t next = kSegmentHeadBytes + head.index_bytes;
   for (SegmentEntry& entry : entries) {
-    const auto key = taker.take_bytes(entry.key.bytes.size());
-    std::memcpy(entry.key.bytes.data(), key.data(), key.size());
+    const auto key = taker.take_bytes(entry.key.size());
+    std::copy(key.begin(), key.end(), entry.key.begin());
     entry.offset = taker.take<uint64_t>();
     entry.identity_bytes = taker.take<uint32_t>();
     entry.payload_bytes = taker.take<uint64_t>();

@@ -1,5 +1,5 @@
-// The bytes of a segment file: a run of KV pages that were written together. Owns the layout and its
-// checks; everything read is hostile until its checksum fits. Refuses files of another version.
+// The bytes of a segment file: a run of KV pages that were written together. Owns the layout and
+// its checks; everything read is hostile until its checksum fits. Refuses files of another version.
 //
 //   head    64 bytes: magic "WEIRKVS\n", version u32, pages u32, file bytes u64, index bytes u64,
 //           XXH3-128 of the index, XXH3-128 of the 48 bytes before
@@ -17,7 +17,7 @@
 #include <vector>
 
 #include "base/hash.h"
-#include "cache/page_identity.h"
+#include "cache/page_store.h"
 
 namespace weir {
 
