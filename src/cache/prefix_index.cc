@@ -198,25 +198,27 @@ PrefixIndex::NodeId PrefixIndex::insert(NodeId parent, std::span<const int32_t> 
 PrefixIndex::NodeId PrefixIndex::restore(NodeId parent, std::span<const int32_t> tokens,
                                          PagePool::PageId page) {
   if (store_ == nullptr) return kNone;
-  const PageKey key = store_->next_key(node(parent).key, tokens);
-  if (!store_->get(key, {pool_.address(page), pool_.layout().page_bytes()})) return kNone;
+  const std::span<std::byte> content(pool_.address(page), pool_.layout().page_bytes());
+  if (!store_->get(node(parent).key, tokens, content)) return kNone;
   const NodeId id = insert(parent, tokens, page);
   node(id).stored = true;
   return id;
 }
 
-void PrefixIndex::store(NodeId id) {
+/// False if the store wants to be asked again.
+bool PrefixIndex::store(NodeId id) {
   Node& n = node(id);
-  if (store_ == nullptr || n.stored || n.page < 0) return;
-  store_->put(n.key, {pool_.address(n.page), pool_.layout().page_bytes()});
-  n.stored = true;
+  if (store_ == nullptr || n.stored || n.page < 0) return true;
+  const std::span<const std::byte> content(pool_.address(n.page), pool_.layout().page_bytes());
+  n.stored = store_->put(node(n.parent).key, n.tokens, content);
+  return n.stored;
 }
 
 bool PrefixIndex::persist(int64_t most) {
   for (; most > 0 && !unstored_.empty(); --most) {
     const auto [id, key] = unstored_.front();
+    if (node(id).key == key && !store(id)) return false;
     unstored_.pop_front();
-    if (node(id).key == key) store(id);
   }
   return !unstored_.empty();
 }

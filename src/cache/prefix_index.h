@@ -65,8 +65,10 @@ class PrefixIndex {
   /// page's content is then undefined.
   NodeId restore(NodeId parent, std::span<const int32_t> tokens, PagePool::PageId page);
 
-  /// Gives the store what it has not got yet, at most so many pages. True if there is more.
+  /// Gives the store what it has not got yet, at most so many pages. True if there is more and the
+  /// store would take it.
   bool persist(int64_t most);
+  bool has_unstored() const { return !unstored_.empty(); }
 
   /// Frees one page of the pool. False if every page here is in use.
   bool evict();
@@ -102,7 +104,7 @@ class PrefixIndex {
   uint64_t hash_of(NodeId parent, std::span<const int32_t> tokens) const;
   NodeId find(NodeId parent, std::span<const int32_t> tokens, uint64_t hash) const;
   NodeId make(NodeId parent);
-  void store(NodeId id);
+  bool store(NodeId id);
   void list(NodeId id);    // as a leaf that may be evicted, if it is one
   void unlist(NodeId id);  // before anything that decides about it changes
   void into_pool(NodeId id, PagePool::PageId page);

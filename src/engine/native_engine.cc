@@ -13,6 +13,7 @@ namespace weir {
 namespace {
 
 constexpr int64_t kPersistedAtOnce = 16;  // pages, between looks at the inbox
+constexpr std::chrono::milliseconds kStorePause{20};
 
 int64_t checked_queue(const NativeOptions& options) {
   if (options.max_queue < 0)
@@ -142,14 +143,21 @@ void NativeEngine::send_last(Jobs jobs) {
 
 void NativeEngine::serve() {
   std::unique_lock lock(mutex_);
+  const auto wanted = [&] { return !driven_ && (stopping_ || left_over_ || !inbox_.empty()); };
   while (true) {
-    changed_.wait(lock, [&] { return !driven_ && (stopping_ || left_over_ || !inbox_.empty()); });
+    // Pages that the store's queue has no room for now are tried again after a while.
+    if (left_to_store_)
+      changed_.wait_for(lock, kStorePause, wanted);
+    else
+      changed_.wait(lock, wanted);
+    if (driven_) continue;
     if (stopping_ && inbox_.empty() && !left_over_) return;
     busy_ = true;
     left_over_ = false;
     lock.unlock();
-    while (step() || (!arrivals_ && runner_.persist(kPersistedAtOnce)) || arrivals_) continue;
+    while (step() || arrivals_ || runner_.persist(kPersistedAtOnce)) continue;
     lock.lock();
+    left_to_store_ = runner_.has_unstored();
     busy_ = false;
     changed_.notify_all();
   }
@@ -167,7 +175,7 @@ bool NativeEngine::take_the_wheel() {
 void NativeEngine::give_back_the_wheel() {
   const std::lock_guard lock(mutex_);
   driven_ = false;
-  left_over_ = true;  // requests of others, or pages to write
+  left_over_ = !runner_.idle() || runner_.has_unstored();
   changed_.notify_all();
 }
 

@@ -53,7 +53,7 @@ class NativeEngine : public Engine {
   Jobs inbox_;
   std::atomic<bool> arrivals_{false};  // inbox_ is not empty; read without the mutex
   std::atomic<bool> give_up_{false};   // requests end with an error; read without the mutex
-  bool busy_ = false, driven_ = false, left_over_ = false;
+  bool busy_ = false, driven_ = false, left_over_ = false, left_to_store_ = false;
   bool draining_ = false, stopping_ = false;
   int64_t in_flight_ = 0;
   EngineCounters counters_;

@@ -8,6 +8,8 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "decoding/random.h"
+#include "engine/disk_tier.h"
+#include "engine/model_digest.h"
 
 namespace weir {
 
@@ -70,6 +72,17 @@ int64_t step_tokens_of(const NativeOptions& options, int64_t context) {
   return std::max(std::min(options.prefill_chunk, context), checked_batch(options));
 }
 
+/// Null where no folder is named.
+std::unique_ptr<PageStore> make_store(const NativeOptions& options) {
+  if (options.cache_bytes < 0)
+    fail(Code::invalid_argument, "a cache of {} bytes, expected 0 or more", options.cache_bytes);
+  if (options.cache_folder.empty()) return nullptr;
+  DiskStoreOptions disk;
+  disk.folder = options.cache_folder;
+  if (options.cache_bytes > 0) disk.max_bytes = static_cast<uint64_t>(options.cache_bytes);
+  return std::make_unique<DiskTier>(std::move(disk));
+}
+
 Error as_error(const std::exception& error) {
   const auto* const ours = dynamic_cast<const Error*>(&error);
   return ours != nullptr ? *ours : Error(Code::internal, error.what());
@@ -85,11 +98,14 @@ Runner::Runner(std::shared_ptr<const Model> model, const NativeOptions& options)
       pool_(Decoder::kv_layout(model_->config(), kv_type_named(options.kv_type)),
             pages_of(*model_, options)),
       swap_(pool_.layout().page_bytes(), options.swap_bytes),
+      store_(make_store(options)),
       index_(pool_, swap_.slots() > 0 ? &swap_ : nullptr, store_.get(), fresh_seed()),
       scheduler_(pool_, index_, swap_.slots() > 0 ? &swap_ : nullptr,
                  {.running = options.max_batch, .step_tokens = decoder_.max_tokens()}) {
-  if (!options.cache_folder.empty())
-    fail(Code::unsupported, "there is no cache on disk yet; leave its folder out");
+  identity_.kv_type = options.kv_type;
+  identity_.attention = "full";
+  identity_.numerics = kernels::kNumericsVersion;
+  if (store_ != nullptr) identity_.model = model_digest(*model_, device_);
 }
 
 Capabilities Runner::capabilities() const {
@@ -140,7 +156,8 @@ void Runner::adopt(std::unique_ptr<Job> owned) {
                                          : std::min(context_, length + params.max_tokens - 1);
   wanted.tokens = std::move(request.tokens);
   wanted.priority = request.priority;
-  wanted.identity = identity_ + request.tenant;
+  identity_.tenant = request.tenant;
+  wanted.identity = identity_.bytes();
   wanted.share = request.use_prefix_cache && !job.wants_states;
   wanted.states = job.wants_states;
   wanted.cancel = request.cancel;
@@ -335,8 +352,10 @@ std::vector<std::unique_ptr<Job>> Runner::take_finished() {
 
 void Runner::flush() {
   if (store_ == nullptr) return;
-  while (index_.persist(1024)) continue;
-  store_->flush();
+  do {
+    while (index_.persist(1024)) continue;
+    store_->flush();  // makes room for the next
+  } while (index_.has_unstored());
 }
 
 EngineCounters Runner::counters() const {

@@ -4,10 +4,12 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
+#include "cache/page_identity.h"
 #include "cache/page_pool.h"
 #include "cache/page_store.h"
 #include "cache/prefix_index.h"
@@ -44,8 +46,9 @@ class Runner {
 
   bool idle() const { return jobs_.empty(); }
 
-  /// Writes prefixes to the store, at most so many pages; true if there is more. flush() all.
+  /// Writes prefixes to the store, at most so many pages; true if it would take more. flush() all.
   bool persist(int64_t most) { return index_.persist(most); }
+  bool has_unstored() const { return store_ != nullptr && index_.has_unstored(); }
   void flush();
 
   /// Without `queued` in the inbox of the engine.
@@ -67,7 +70,7 @@ class Runner {
   PagePool pool_;
   SwapSpace swap_;
   std::unique_ptr<PageStore> store_;  // null: none
-  std::string identity_;              // of everything that decides a page's content but the tenant
+  PrefixIdentity identity_;           // the tenant is that of the request at hand
   PrefixIndex index_;
   Scheduler scheduler_;
   SteadyClock::time_point start_ = SteadyClock::now();

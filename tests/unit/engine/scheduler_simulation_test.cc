@@ -50,8 +50,9 @@ class ForgetfulStore : public PageStore {
  public:
   explicit ForgetfulStore(std::mt19937& random) : random_(random) {}
 
-  bool get(const PageKey& key, std::span<std::byte> page) override {
-    const auto it = pages_.find(key);
+  bool get(const PageKey& before, std::span<const int32_t> tokens,
+           std::span<std::byte> page) override {
+    const auto it = pages_.find(next_key(before, tokens));
     if (it == pages_.end() || random_() % 8 == 0) {
       std::memset(page.data(), 0x5a, page.size());
       return false;
@@ -59,8 +60,11 @@ class ForgetfulStore : public PageStore {
     std::memcpy(page.data(), it->second.data(), page.size());
     return true;
   }
-  void put(const PageKey& key, std::span<const std::byte> page) override {
-    if (random_() % 8 != 0) pages_[key].assign(page.begin(), page.end());
+  bool put(const PageKey& before, std::span<const int32_t> tokens,
+           std::span<const std::byte> page) override {
+    if (random_() % 8 == 0) return false;
+    if (random_() % 8 != 0) pages_[next_key(before, tokens)].assign(page.begin(), page.end());
+    return true;
   }
   void flush() override {}
   int64_t pages() const override { return static_cast<int64_t>(pages_.size()); }
