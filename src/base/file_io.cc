@@ -16,17 +16,7 @@
 namespace weir {
 namespace {
 
-// A call that is interrupted this often in a row will not get through.
-constexpr int kInterruptions = 1000;
-
 int result_of(int result) { return result < 0 ? -errno : result; }
-
-template <typename Call>
-auto repeat_interrupted(Call&& call) {
-  auto result = call();
-  for (int i = 0; result == -EINTR && i < kInterruptions; ++i) result = call();
-  return result;
-}
 
 class RealFileIo final : public FileIo {
  public:
@@ -134,15 +124,11 @@ FileIo& real_file_io() {
   return io;
 }
 
-int open_fully(FileIo& io, const std::filesystem::path& path, OpenMode mode) {
-  return repeat_interrupted([&] { return io.open(path, mode); });
-}
-
 int64_t read_fully(FileIo& io, int fd, uint64_t offset, std::span<std::byte> bytes) {
   uint64_t done = 0;
   while (done < bytes.size()) {
     const int64_t got =
-        repeat_interrupted([&] { return io.read(fd, offset + done, bytes.subspan(done)); });
+        uninterrupted([&] { return io.read(fd, offset + done, bytes.subspan(done)); });
     if (got < 0) return got;
     if (got == 0) break;
     done += static_cast<uint64_t>(got);
@@ -152,16 +138,12 @@ int64_t read_fully(FileIo& io, int fd, uint64_t offset, std::span<std::byte> byt
 
 int write_fully(FileIo& io, int fd, std::span<const std::byte> bytes) {
   while (!bytes.empty()) {
-    const int64_t put = repeat_interrupted([&] { return io.write(fd, bytes); });
+    const int64_t put = uninterrupted([&] { return io.write(fd, bytes); });
     if (put < 0) return static_cast<int>(put);
     if (put == 0) return -ENOSPC;  // POSIX leaves this open; no progress means no room
     bytes = bytes.subspan(static_cast<size_t>(put));
   }
   return 0;
-}
-
-int sync_fully(FileIo& io, int fd) {
-  return repeat_interrupted([&] { return io.sync(fd); });
 }
 
 }  // namespace weir

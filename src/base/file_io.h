@@ -3,6 +3,7 @@
 // minus an errno; nothing here throws. Refuses formats and policy.
 #pragma once
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -70,14 +71,18 @@ class OpenFile {
   int fd_;
 };
 
-// The calls that a signal may interrupt or that may do less than asked, repeated until done. An
-// interruption that never ends is given up with -EINTR.
+/// The result of `call`, made again while a signal interrupts it. -EINTR if that never ends.
+template <typename Call>
+auto uninterrupted(Call&& call) {
+  auto result = call();
+  for (int i = 0; result == -EINTR && i < 1000; ++i) result = call();
+  return result;
+}
 
-int open_fully(FileIo& io, const std::filesystem::path& path, OpenMode mode);
-/// Bytes read: fewer than asked only at the end of the file.
+/// Bytes read, in as many calls as it takes: fewer than asked only at the end of the file.
 int64_t read_fully(FileIo& io, int fd, uint64_t offset, std::span<std::byte> bytes);
-/// 0 when all is written.
+
+/// 0 when all is written, in as many calls as it takes.
 int write_fully(FileIo& io, int fd, std::span<const std::byte> bytes);
-int sync_fully(FileIo& io, int fd);
 
 }  // namespace weir

@@ -45,7 +45,7 @@ Digest sha256_file(const std::filesystem::path& path,
   FileIo& io = real_file_io();
   std::error_code missing;
   const auto real_path = std::filesystem::canonical(path, missing);
-  const int fd = open_fully(io, missing ? path : real_path, OpenMode::read);
+  const int fd = uninterrupted([&] { return io.open(missing ? path : real_path, OpenMode::read); });
   if (fd < 0)
     fail(fd == -ENOENT ? Code::not_found : Code::io, "cannot open {}: {}", path.string(),
          std::strerror(-fd));

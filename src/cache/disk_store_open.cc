@@ -17,12 +17,16 @@ struct DiskStore::Found {
 
 /// 0, or minus an errno; -EPERM if the folder is not ours alone, -EWOULDBLOCK if it is in use.
 int DiskStore::open_folder() {
-  if (const int error = io_.make_folders(options_.folder); error < 0) return error;
+  if (const int error = uninterrupted([&] { return io_.make_folders(options_.folder); }); error < 0)
+    return error;
   {
-    const OpenFile folder(io_, open_fully(io_, options_.folder, OpenMode::folder));
+    const OpenFile folder(
+        io_, uninterrupted([&] { return io_.open(options_.folder, OpenMode::folder); }));
     if (folder.get() < 0) return folder.get();
     FileStatus status;
-    if (const int error = io_.status(folder.get(), status); error < 0) return error;
+    if (const int error = uninterrupted([&] { return io_.status(folder.get(), status); });
+        error < 0)
+      return error;
     if (!status.mine || status.others_may_write) return -EPERM;
   }
   if (const int error = take_lock(); error < 0) return error;
@@ -32,10 +36,11 @@ int DiskStore::open_folder() {
 }
 
 int DiskStore::take_lock() {
-  auto file =
-      std::make_unique<OpenFile>(io_, open_fully(io_, options_.folder / kLockFile, OpenMode::lock));
+  auto file = std::make_unique<OpenFile>(
+      io_, uninterrupted([&] { return io_.open(options_.folder / kLockFile, OpenMode::lock); }));
   if (file->get() < 0) return file->get();
-  if (const int error = io_.lock(file->get()); error < 0) return error;
+  if (const int error = uninterrupted([&] { return io_.lock(file->get()); }); error < 0)
+    return error;
   lock_file_ = std::move(file);
   return 0;
 }
@@ -43,7 +48,8 @@ int DiskStore::take_lock() {
 /// Sweeps temporary files, deletes what is no segment of ours, and fills the index.
 int DiskStore::scan() {
   std::vector<std::string> names;
-  if (const int error = io_.list(options_.folder, names); error < 0) return error;
+  if (const int error = uninterrupted([&] { return io_.list(options_.folder, names); }); error < 0)
+    return error;
   std::vector<Found> found;
   {
     const Lock lock(mutex_);
@@ -77,12 +83,14 @@ int DiskStore::scan() {
 /// Reads head and index of one file. An error only if it may be better later; a damaged file is
 /// deleted.
 int DiskStore::scan_file(const std::string& name, std::vector<Found>& found) {
-  const OpenFile file(io_, open_fully(io_, options_.folder / name, OpenMode::read));
+  const OpenFile file(
+      io_, uninterrupted([&] { return io_.open(options_.folder / name, OpenMode::read); }));
   if (file.get() == -ENOENT) return 0;
   const bool is_link = file.get() == -ELOOP;
   FileStatus status;
   int64_t result = is_link ? 0 : file.get();
-  if (result > 0) result = io_.status(file.get(), status);
+  if (result >= 0 && !is_link)
+    result = uninterrupted([&] { return io_.status(file.get(), status); });
   if (result >= 0 && !is_link && !status.is_file) return 0;  // a folder with such a name: not ours
   Found segment{name, status.bytes, status.modified_ns, {}};
   try {
@@ -150,7 +158,8 @@ std::shared_ptr<OpenFile> DiskStore::open_segment(const DiskIndex::SegmentPointe
     if (open_.segment.lock() == segment && open_.file != nullptr) return open_.file;
     touch = !std::exchange(segment->touched, true);
   }
-  const int fd = open_fully(io_, options_.folder / segment->file, OpenMode::read);
+  const int fd =
+      uninterrupted([&] { return io_.open(options_.folder / segment->file, OpenMode::read); });
   if (fd < 0) {
     error = fd;
     return nullptr;

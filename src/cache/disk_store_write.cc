@@ -101,12 +101,16 @@ int DiskStore::write_segment(std::span<const Item> items) {
     return error;
   }
   const auto& folder_path = options_.folder;
-  if (const int error = io_.rename(folder_path / temporary, folder_path / name); error < 0) {
+  if (const int error =
+          uninterrupted([&] { return io_.rename(folder_path / temporary, folder_path / name); });
+      error < 0) {
     unlink_counted(temporary, bytes);
     return error;
   }
-  const OpenFile folder(io_, open_fully(io_, folder_path, OpenMode::folder));
-  const int error = folder.get() < 0 ? folder.get() : sync_fully(io_, folder.get());
+  const OpenFile folder(io_,
+                        uninterrupted([&] { return io_.open(folder_path, OpenMode::folder); }));
+  const int error =
+      folder.get() < 0 ? folder.get() : uninterrupted([&] { return io_.sync(folder.get()); });
   if (error < 0) {  // whether the file is there after a power cut is unknown
     unlink_counted(name, bytes);
     return error;
@@ -118,13 +122,14 @@ int DiskStore::write_segment(std::span<const Item> items) {
 
 int DiskStore::write_file(const std::string& name, std::string_view head,
                           std::span<const Item> items) {
-  const OpenFile file(io_, open_fully(io_, options_.folder / name, OpenMode::create_new));
+  const OpenFile file(
+      io_, uninterrupted([&] { return io_.open(options_.folder / name, OpenMode::create_new); }));
   if (file.get() < 0) return file.get();
   if (const int error = write_fully(io_, file.get(), std::as_bytes(std::span(head))); error < 0)
     return error;
   for (const Item& item : items)
     if (const int error = write_fully(io_, file.get(), item.bytes); error < 0) return error;
-  return sync_fully(io_, file.get());
+  return uninterrupted([&] { return io_.sync(file.get()); });
 }
 
 /// Evicts until `bytes` more keep both bounds: ours, and what is to stay free on the disk.
@@ -136,7 +141,8 @@ int DiskStore::make_room(uint64_t bytes) {
   }
   for (const auto& [name, size] : again) unlink_counted(name, size);
   while (true) {
-    const int64_t free = bytes == 0 ? 0 : io_.free_bytes(options_.folder);
+    const int64_t free =
+        bytes == 0 ? 0 : uninterrupted([&] { return io_.free_bytes(options_.folder); });
     if (free < 0) return static_cast<int>(free);
     const bool disk_full =
         bytes != 0 && static_cast<uint64_t>(free) < bytes + options_.keep_free_bytes;
@@ -158,7 +164,7 @@ int DiskStore::make_room(uint64_t bytes) {
 
 /// What cannot be deleted still counts against the bound, and is tried again before each write.
 void DiskStore::unlink_counted(const std::string& name, uint64_t bytes) {
-  const int error = io_.unlink(options_.folder / name);
+  const int error = uninterrupted([&] { return io_.unlink(options_.folder / name); });
   if (error == 0 || error == -ENOENT) return;
   const Lock lock(mutex_);
   ++counters_.io_errors;
