@@ -172,7 +172,8 @@ TEST(Contract, BatchSizesAndChunksChangeNothing) {
 
 TEST(Contract, AFullPoolPreemptsAndChangesNothing) {
   const auto model = tiny_model();
-  const auto requests = mixed_requests(40, 300, 150);
+  auto requests = mixed_requests(40, 300, 100);
+  for (Request& request : requests) request.sampling.max_tokens += 80;
   const auto expected = alone(model, requests, 256);
   for (const int64_t swap : {0, 1 << 20}) {
     const auto engine = make_native_engine(model, {.threads = 1,
