@@ -68,6 +68,7 @@ class RealFileIo final : public FileIo {
     status.bytes = static_cast<uint64_t>(std::max<off_t>(info.st_size, 0));
     status.inode = info.st_ino;
     status.modified_ns = int64_t{info.st_mtim.tv_sec} * 1'000'000'000 + info.st_mtim.tv_nsec;
+    status.changed_ns = int64_t{info.st_ctim.tv_sec} * 1'000'000'000 + info.st_ctim.tv_nsec;
     return 0;
   }
 

@@ -27,6 +27,7 @@ struct FileStatus {
   bool others_may_write = false;  // group or world
   uint64_t bytes = 0, inode = 0;
   int64_t modified_ns = 0;  // since 1970
+  int64_t changed_ns = 0;   // of content or status; cannot be set
 };
 
 class FileIo {

@@ -51,7 +51,7 @@ std::string nearest_hint(const CLI::App& app, const std::string& word) {
 
 int usage_error(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
   const CLI::App* at = &app;
-  for (const CLI::App* command : app.get_subcommands()) at = command;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().back();
   std::string text = error.what();
   const bool no_command = at == &app && argc > 1 && argv[1][0] != '-';
   if (no_command) {
@@ -84,6 +84,7 @@ int run(int argc, char** argv) {
   weir::cli::add_doctor(commands);
   weir::cli::add_selftest(commands);
   weir::cli::add_synth(commands);
+  weir::cli::add_policy(commands);
   weir::cli::add_completion(commands);
   try {
     app.parse(argc, argv);
