@@ -2,6 +2,7 @@
 // store says once that it stopped, and works again when the disk does.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/mount.h>
 
 #include <array>
 #include <cerrno>
@@ -195,6 +196,98 @@ TEST(DiskFaults, ABadSectorCostsItsSegmentOnly) {
   EXPECT_EQ(count_right(store, 12), 8);
   EXPECT_EQ(world.resumed, 1);
   EXPECT_TRUE(store.counters().working);
+}
+
+/// A file system of its own in a folder, where this process may mount one.
+class SmallDisk {
+ public:
+  explicit SmallDisk(const char* options)
+      : mounted_(::mount("tmpfs", folder_.path().c_str(), "tmpfs", 0, options) == 0) {}
+  ~SmallDisk() {
+    if (mounted_) ::umount2(folder_.path().c_str(), MNT_DETACH);
+  }
+  bool mounted() const { return mounted_; }
+  const std::filesystem::path& path() const { return folder_.path(); }
+
+ private:
+  TempDir folder_;
+  bool mounted_;
+};
+
+TEST(DiskFaults, AFullDiskForReal) {
+  const SmallDisk disk("size=8m,mode=0700");
+  if (!disk.mounted()) GTEST_SKIP() << "may not mount a file system here";
+  World world({});
+  auto options = world.options(real_file_io(), disk.path());
+  options.max_bytes = 64 << 20;
+  options.segment_bytes = 1 << 20;
+  // Says there is room, so that the write itself hits the end of the disk.
+  class Optimist : public FaultyIo {
+   public:
+    using FaultyIo::FaultyIo;
+    int64_t free_bytes(const std::filesystem::path&) override { return int64_t{1} << 40; }
+  } io(real_file_io());
+  options.io = &io;
+  DiskStore store(options);
+  for (uint32_t i = 0; i < 160; ++i) {
+    put(store, make_page(i, 100000));
+    if (i % 10 == 9) store.flush();
+  }
+  store.flush();
+  EXPECT_EQ(world.stopped, 1);
+  const uint64_t before = store.counters().pages;
+  EXPECT_GE(before, 60u);
+  EXPECT_LT(before, 85u);
+  EXPECT_EQ(count_right(store, 160, 100000), static_cast<int>(before));
+  for (const auto& entry : std::filesystem::directory_iterator(disk.path()))
+    EXPECT_NE(entry.path().extension(), ".tmp");
+  // Room comes back; so does the store.
+  ASSERT_EQ(::mount("tmpfs", disk.path().c_str(), "tmpfs", MS_REMOUNT, "size=16m"), 0);
+  world.time += 31;
+  put(store, make_page(500, 100000));
+  store.flush();
+  EXPECT_EQ(get(store, make_page(500, 100000)), Got::right);
+  EXPECT_EQ(world.resumed, 1);
+}
+
+TEST(DiskFaults, AFullDiskIsSharedByEvictingOurOwn) {
+  const SmallDisk disk("size=8m,mode=0700");
+  if (!disk.mounted()) GTEST_SKIP() << "may not mount a file system here";
+  World world({});
+  auto options = world.options(real_file_io(), disk.path());
+  options.max_bytes = 64 << 20;
+  options.segment_bytes = 1 << 20;
+  options.keep_free_bytes = 2 << 20;
+  DiskStore store(options);
+  for (uint32_t i = 0; i < 160; ++i) {
+    put(store, make_page(i, 100000));
+    if (i % 10 == 9) store.flush();
+  }
+  EXPECT_EQ(world.stopped, 0);
+  EXPECT_GE(real_file_io().free_bytes(disk.path()), 2 << 20);
+  EXPECT_EQ(get(store, make_page(159, 100000)), Got::right);
+  EXPECT_GE(store.counters().pages, 40u);
+}
+
+TEST(DiskFaults, AFolderThatCannotBeWrittenTo) {
+  const SmallDisk disk("size=8m,mode=0700");
+  if (!disk.mounted()) GTEST_SKIP() << "may not mount a file system here";
+  World world({});
+  {
+    DiskStore store(world.options(real_file_io(), disk.path()));
+    put(store, make_page(1));
+  }
+  ASSERT_EQ(::mount("tmpfs", disk.path().c_str(), "tmpfs", MS_REMOUNT | MS_RDONLY, ""), 0);
+  DiskStore store(world.options(real_file_io(), disk.path()));
+  EXPECT_FALSE(store.counters().working);
+  EXPECT_EQ(world.stopped, 1);
+  EXPECT_EQ(get(store, make_page(1)), Got::nothing);
+  ASSERT_EQ(::mount("tmpfs", disk.path().c_str(), "tmpfs", MS_REMOUNT, ""), 0);
+  world.time += 31;
+  put(store, make_page(2));
+  store.flush();
+  EXPECT_EQ(count_right(store, 3), 2);
+  EXPECT_EQ(world.resumed, 1);
 }
 
 }  // namespace
