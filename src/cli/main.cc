@@ -20,6 +20,7 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  weir run                          chat with the embedded model\n"
     "  weir run MODEL.gguf -p 'Hello'    one answer on stdout\n"
+    "  weir serve MODEL.gguf             the same over HTTP, for OpenAI and Ollama clients\n"
     "  weir info MODEL.gguf              what a file holds and needs\n"
     "  weir doctor                       what this machine can do\n"
     "\n"
@@ -78,6 +79,7 @@ int run(int argc, char** argv) {
   app.footer(kFooter);
   Commands commands{app, {}};
   weir::cli::add_run(commands);
+  weir::cli::add_serve(commands);
   weir::cli::add_info(commands);
   weir::cli::add_tokenize(commands);
   weir::cli::add_bench(commands);

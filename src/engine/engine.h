@@ -136,6 +136,8 @@ class Engine {
   /// Ids of a request's prompt, as submit() would feed them. Throws as submit() does.
   virtual std::vector<int32_t> tokenize(const Request& request) const = 0;
   virtual std::string detokenize(std::span<const int32_t> tokens) const = 0;
+  /// Raw bytes of one token by itself, maybe half a character; a control token gives its name.
+  virtual std::string token_bytes(int32_t token) const = 0;
 
   /// One vector of `embedding_width` numbers, of length 1: the mean over the prompt's positions of
   /// the states before the output head. Blocks. Throws unsupported where the model cannot.

@@ -64,6 +64,12 @@ std::string NativeEngine::detokenize(std::span<const int32_t> tokens) const {
   return model_->tokenizer()->decode(tokens);
 }
 
+std::string NativeEngine::token_bytes(int32_t token) const {
+  if (model_->tokenizer() == nullptr)
+    fail(Code::unsupported, "the model has no tokenizer: ids have no text");
+  return model_->tokenizer()->piece(token);
+}
+
 std::unique_ptr<Job> NativeEngine::prepare(Request request, EventSink sink) const {
   auto job = std::make_unique<Job>();
   job->submitted = SteadyClock::now();

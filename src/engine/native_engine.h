@@ -25,6 +25,7 @@ class NativeEngine : public Engine {
   Statistics run(const Request& request, const EventSink& on_event) override;
   std::vector<int32_t> tokenize(const Request& request) const override;
   std::string detokenize(std::span<const int32_t> tokens) const override;
+  std::string token_bytes(int32_t token) const override;
   std::vector<float> embed(const Request& request) override;
   EngineCounters counters() const override;
   void drain(double seconds) override;

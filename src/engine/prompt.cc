@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "decoding/logits_processor.h"
 #include "engine/chat_prompt.h"
+#include "engine/prompt_too_long.h"
 
 namespace weir {
 
@@ -23,10 +24,7 @@ std::vector<int32_t> prompt_tokens(const Model& model, const Request& request, i
       fail(Code::invalid_argument, "token id {}, the vocabulary has ids 0 to {}", id,
            model.config().vocabulary - 1);
   const auto length = static_cast<int64_t>(ids.size());
-  if (length > context)
-    fail(Code::limit_exceeded,
-         "the prompt has {} tokens, the context holds {}; shorten it or ask for a longer context",
-         length, context);
+  if (length > context) throw PromptTooLong(length, context);
   return ids;
 }
 
