@@ -103,19 +103,20 @@ asio::awaitable<bool> Connection::serve_one() {
   }
   if (refused) {
     if (exchange.start == steady_clock::time_point()) exchange.start = steady_clock::now();
-    co_await send(exchange, error_reply(*refused, exchange.shape));
+    exchange.reply = error_reply(*refused, exchange.shape);
+    co_await send(exchange);
     report(exchange);
     co_await linger();
     co_return false;
   }
   exchange.request.body = std::move(parser.get().body());
   watch(exchange.request.cancelled);
-  Reply reply = co_await handle(exchange);
+  co_await handle(exchange);
   bool ok = false;
-  if (reply.generation)
-    ok = co_await send_generation(exchange, std::move(reply));
+  if (exchange.reply.generation)
+    ok = co_await send_generation(exchange);
   else
-    ok = co_await send(exchange, std::move(reply));
+    ok = co_await send(exchange);
   co_await stop_watching();
   report(exchange);
   co_return ok&& exchange.keep_alive && !gone_ && !closing_ && !service_.draining;
@@ -233,26 +234,33 @@ Reply Connection::preflight() const {
   return reply;
 }
 
-asio::awaitable<Reply> Connection::handle(Exchange& exchange) {
-  if (exchange.route == nullptr) co_return preflight();
-  const auto work = [&exchange, this]() -> Reply {
-    try {
-      return exchange.route->handle(exchange.request, service_);
-    } catch (...) {
-      const ApiError error = api_error_of(std::current_exception());
-      if (error.status >= 500 && error.status != 503)
-        service_.log.write("error", "request_failed",
-                           {{"path", exchange.request.path}, {"error", std::string(error.what())}});
-      return error_reply(error, exchange.shape);
-    }
-  };
-  if (exchange.route->place == Place::connection) co_return work();
-  co_return co_await asio::co_spawn(
-      workers_, [&work]() -> asio::awaitable<Reply> { co_return work(); }, asio::use_awaitable);
+Reply Connection::answer_to(Exchange& exchange) {
+  if (exchange.route == nullptr) return preflight();
+  try {
+    return exchange.route->handle(exchange.request, service_);
+  } catch (...) {
+    const ApiError error = api_error_of(std::current_exception());
+    if (error.status >= 500 && error.status != 503)
+      service_.log.write("error", "request_failed",
+                         {{"path", exchange.request.path}, {"error", std::string(error.what())}});
+    return error_reply(error, exchange.shape);
+  }
 }
 
-std::string Connection::head_of(Exchange& exchange, const Reply& reply,
-                                std::optional<size_t> length) const {
+asio::awaitable<void> Connection::handle(Exchange& exchange) {
+  if (exchange.route == nullptr || exchange.route->place == Place::connection) {
+    exchange.reply = answer_to(exchange);
+    co_return;
+  }
+  auto work = [this, &exchange]() -> asio::awaitable<void> {
+    exchange.reply = answer_to(exchange);
+    co_return;
+  };
+  co_await asio::co_spawn(workers_, work, asio::use_awaitable);
+}
+
+std::string Connection::head_of(Exchange& exchange, std::optional<size_t> length) const {
+  const Reply& reply = exchange.reply;
   exchange.status = reply.status;
   if (!exchange.request.path.empty() && service_.draining) exchange.keep_alive = false;
   if (!length && exchange.http_1_0) exchange.keep_alive = false;
@@ -274,49 +282,50 @@ std::string Connection::head_of(Exchange& exchange, const Reply& reply,
   return head + "\r\n";
 }
 
-asio::awaitable<bool> Connection::send(Exchange& exchange, Reply reply) {
-  if (gone_ && *exchange.request.cancelled) exchange.status = 499;
-  std::string bytes = head_of(exchange, reply, reply.body.size());
-  bytes += reply.body;
-  exchange.bytes_out += reply.body.size();
-  co_return co_await write(bytes);
+asio::awaitable<bool> Connection::send(Exchange& exchange) {
+  exchange.out = head_of(exchange, exchange.reply.body.size());
+  if (gone_) exchange.status = 499;
+  exchange.out += exchange.reply.body;
+  exchange.bytes_out += exchange.reply.body.size();
+  co_return co_await write(exchange.out);
 }
 
-asio::awaitable<bool> Connection::send_generation(Exchange& exchange, Reply reply) {
+asio::awaitable<bool> Connection::send_generation(Exchange& exchange) {
+  Reply& reply = exchange.reply;
   Generation& generation = *reply.generation;
-  std::string out;
   // Until the head is out, a failure can still be told as a status.
   const auto head_time = steady_clock::now() + kHeadAfter;
+  const auto most = generation.streams() ? head_time : steady_clock::time_point::max();
   while (!generation.over()) {
     if (generation.streams() && (generation.started() || steady_clock::now() >= head_time)) break;
     if (gone_ || generation.overflowed()) {
       exchange.status = 499;
       co_return false;
     }
-    if (!generation.take(out, waker()))
-      co_await wait(generation.streams() ? head_time : steady_clock::time_point::max());
+    if (!generation.take(reply.body, waker())) co_await wait(most);
   }
-  if (generation.error())
-    co_return co_await send(exchange, error_reply(*generation.error(), exchange.shape));
+  if (generation.error()) {
+    exchange.reply = error_reply(*generation.error(), exchange.shape);
+    co_return co_await send(exchange);
+  }
   reply.content_type = std::string(generation.content_type());
-  if (!generation.streams()) {
-    reply.body = std::move(out);
-    co_return co_await send(exchange, std::move(reply));
-  }
-  const std::string head = head_of(exchange, reply, std::nullopt);
-  if (!co_await write(head)) co_return false;
-  co_return co_await send_pieces(exchange, generation, std::move(out));
+  if (!generation.streams()) co_return co_await send(exchange);
+  exchange.out = head_of(exchange, std::nullopt);
+  if (!co_await write(exchange.out)) co_return false;
+  co_return co_await send_pieces(exchange);
 }
 
-asio::awaitable<bool> Connection::send_pieces(Exchange& exchange, Generation& generation,
-                                              std::string out) {
+asio::awaitable<bool> Connection::send_pieces(Exchange& exchange) {
+  Generation& generation = *exchange.reply.generation;
+  std::string& body = exchange.reply.body;
   while (true) {
-    if (generation.error()) out += generation.error_bytes();
-    if (!out.empty()) {
-      exchange.bytes_out += out.size();
-      if (!exchange.http_1_0) out = fmt::format("{:x}\r\n", out.size()) + out + "\r\n";
-      if (!co_await write(out)) break;
-      out.clear();
+    if (generation.error()) body += generation.error_bytes();
+    if (!body.empty()) {
+      exchange.bytes_out += body.size();
+      exchange.out =
+          exchange.http_1_0 ? body : fmt::format("{:x}\r\n", body.size()) + body + "\r\n";
+      body.clear();
+      if (!co_await write(exchange.out)) break;
     }
     if (generation.over()) {
       if (exchange.http_1_0) co_return true;
@@ -327,7 +336,7 @@ asio::awaitable<bool> Connection::send_pieces(Exchange& exchange, Generation& ge
       service_.metrics.slow_reader_cut();
       break;
     }
-    if (!generation.take(out, waker())) co_await wait(steady_clock::time_point::max());
+    if (!generation.take(body, waker())) co_await wait(steady_clock::time_point::max());
   }
   exchange.status = 499;
   co_return false;

@@ -57,6 +57,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
     bool http_1_0 = false;
     int status = 0;
     uint64_t bytes_out = 0;
+    Reply reply;
+    std::string out;  // bytes that go next
   };
 
   awaitable<bool> serve_one();
@@ -66,14 +68,17 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void check_browser(Parser& parser, Exchange& exchange, std::string_view host) const;
   awaitable<bool> read_body(Parser& parser, Exchange& exchange);
   Reply preflight() const;
-  awaitable<Reply> handle(Exchange& exchange);
-  awaitable<bool> send(Exchange& exchange, Reply reply);
-  awaitable<bool> send_generation(Exchange& exchange, Reply reply);
-  awaitable<bool> send_pieces(Exchange& exchange, Generation& generation, std::string out);
+  // Coroutines get what they work on in `exchange`, which outlives them; g++ 12 does not always
+  // keep objects that are passed to a coroutine by value.
+  awaitable<void> handle(Exchange& exchange);
+  awaitable<bool> send(Exchange& exchange);
+  awaitable<bool> send_generation(Exchange& exchange);
+  awaitable<bool> send_pieces(Exchange& exchange);
   awaitable<void> wait(std::chrono::steady_clock::time_point until);
   awaitable<bool> write(std::string_view bytes);
   awaitable<void> linger();
-  std::string head_of(Exchange& exchange, const Reply& reply, std::optional<size_t> length) const;
+  Reply answer_to(Exchange& exchange);
+  std::string head_of(Exchange& exchange, std::optional<size_t> length) const;
   std::function<void()> waker();
   void watch(std::shared_ptr<std::atomic<bool>> cancelled);
   awaitable<void> stop_watching();
