@@ -184,6 +184,8 @@ PrefixIndex::NodeId PrefixIndex::insert(NodeId parent, std::span<const int32_t> 
     by_hash_.emplace(hash, id);
     if (store_ != nullptr) {
       n.key = store_->next_key(node(parent).key, tokens);
+      if (unstored_.size() > 2 * nodes_.size())  // a slow store; most of these are gone
+        std::erase_if(unstored_, [&](const auto& e) { return node(e.first).key != e.second; });
       unstored_.emplace_back(id, n.key);
     }
   }

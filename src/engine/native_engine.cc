@@ -102,6 +102,14 @@ void NativeEngine::submit(Request request, EventSink sink) {
   enqueue(prepare(std::move(request), std::move(sink)));
 }
 
+void NativeEngine::adopt(std::unique_ptr<Job> job) {
+  try {
+    runner_.adopt(job);
+  } catch (const std::exception& error) {
+    runner_.refuse(std::move(job), error);
+  }
+}
+
 /// One step of everything, with what came in. Called by whoever drives.
 bool NativeEngine::step() {
   if (arrivals_.load(std::memory_order_acquire)) {
@@ -111,7 +119,7 @@ bool NativeEngine::step() {
       arrived.swap(inbox_);
       arrivals_ = false;
     }
-    for (auto& job : arrived) runner_.adopt(std::move(job));
+    for (auto& job : arrived) adopt(std::move(job));
   }
   if (give_up_.load(std::memory_order_relaxed))
     runner_.end_all(Code::unavailable, "the engine is shutting down");
@@ -119,7 +127,7 @@ bool NativeEngine::step() {
   try {
     worked = runner_.step();
   } catch (const std::exception& error) {  // a contract of ours was broken: start anew
-    runner_.end_all(Code::internal, error.what());
+    runner_.end_all(as_error(error).code(), error.what());
   }
   Jobs finished = runner_.take_finished();
   const EngineCounters counters = runner_.counters();
@@ -207,7 +215,7 @@ Statistics NativeEngine::drive(const Request& request, const EventSink& on_event
     }
   });
   if (!take_the_wheel()) return follow(request, on_event);
-  runner_.adopt(std::move(job));
+  adopt(std::move(job));
   // A step that sends the last event, or one that the caller throws at, has also dropped the job,
   // which points into this frame.
   while (!over && thrown == nullptr) step();

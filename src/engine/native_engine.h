@@ -36,6 +36,7 @@ class NativeEngine : public Engine {
   std::unique_ptr<Job> prepare(Request request, EventSink sink) const;
   void admit();  // counts one more request, or throws unavailable; with mutex_ held
   void enqueue(std::unique_ptr<Job> job);
+  void adopt(std::unique_ptr<Job> job);
   void serve();  // the body of thread_
   bool step();   // false: nothing to do
   void send_last(Jobs jobs);

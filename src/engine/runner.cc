@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <new>
 
 #include "base/checked.h"
 #include "base/cpu.h"
@@ -10,66 +11,16 @@
 #include "decoding/random.h"
 #include "engine/disk_tier.h"
 #include "engine/model_digest.h"
+#include "engine/native_limits.h"
 
 namespace weir {
 
-using kernels::kPageTokens;
-
 namespace {
-
-constexpr int64_t kMostBatch = 4096;
 
 double seconds_between(SteadyClock::time_point from, SteadyClock::time_point to) {
   return from.time_since_epoch().count() == 0 || to < from
              ? 0.0
              : std::chrono::duration<double>(to - from).count();
-}
-
-int64_t checked_batch(const NativeOptions& options) {
-  if (options.max_batch < 1 || options.max_batch > kMostBatch)
-    fail(Code::invalid_argument, "a batch of {} requests, expected 1 to {}", options.max_batch,
-         kMostBatch);
-  return options.max_batch;
-}
-
-int64_t wanted_context(const Model& model, const NativeOptions& options) {
-  const int64_t trained = model.config().context;
-  const int64_t context =
-      options.context_length == 0 ? std::min(trained, kDefaultContext) : options.context_length;
-  if (context < 1 || context > (int64_t{1} << 32) ||
-      (model.config().learned_positions && context > trained))
-    fail(Code::invalid_argument, "a context of {} tokens, expected 1 to {}", context, trained);
-  return context;
-}
-
-int64_t pages_of(const Model& model, const NativeOptions& options) {
-  if (options.kv_tokens < 0)
-    fail(Code::invalid_argument,
-         "a KV cache for {} tokens, expected 1 or more, or 0 for as many "
-         "as the requests can need",
-         options.kv_tokens);
-  const int64_t page = kPageTokens;
-  if (options.kv_tokens > 0) return std::max<int64_t>(options.kv_tokens / page, 1);
-  return checked_batch(options) * div_up(wanted_context(model, options), page);
-}
-
-/// No request may need more than the pool has.
-int64_t context_of(const Model& model, const NativeOptions& options) {
-  return std::min(wanted_context(model, options), pages_of(model, options) * kPageTokens);
-}
-
-DType kv_type_named(const std::string& name) {
-  const auto type = dtype_by_name(name);
-  if (!type || (*type != DType::f32 && *type != DType::f16 && *type != DType::bf16))
-    fail(Code::invalid_argument, "KV type '{}' is not known; Weir has f32, f16, bf16", name);
-  return *type;
-}
-
-int64_t step_tokens_of(const NativeOptions& options, int64_t context) {
-  if (options.prefill_chunk < 1 || options.prefill_chunk > 65536)
-    fail(Code::invalid_argument, "a prefill chunk of {} tokens, expected 1 to 65536",
-         options.prefill_chunk);
-  return std::max(std::min(options.prefill_chunk, context), checked_batch(options));
 }
 
 /// Null where no folder is named.
@@ -83,12 +34,15 @@ std::unique_ptr<PageStore> make_store(const NativeOptions& options) {
   return std::make_unique<DiskTier>(std::move(disk));
 }
 
+}  // namespace
+
 Error as_error(const std::exception& error) {
   const auto* const ours = dynamic_cast<const Error*>(&error);
-  return ours != nullptr ? *ours : Error(Code::internal, error.what());
+  if (ours != nullptr) return *ours;
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr)
+    return {Code::limit_exceeded, "there is not enough memory for this request now"};
+  return {Code::internal, error.what()};
 }
-
-}  // namespace
 
 Runner::Runner(std::shared_ptr<const Model> model, const NativeOptions& options)
     : model_(std::move(model)),
@@ -122,7 +76,7 @@ Capabilities Runner::capabilities() const {
           .embedding_width = model_->config().width};
 }
 
-void Runner::adopt(std::unique_ptr<Job> owned) {
+void Runner::adopt(std::unique_ptr<Job>& owned) {
   Job& job = *owned;
   Request& request = job.request;
   const SamplingParams& params = request.sampling;
@@ -163,13 +117,23 @@ void Runner::adopt(std::unique_ptr<Job> owned) {
   wanted.cancel = request.cancel;
   const double now = seconds_between(start_, job.submitted);
   if (request.timeout_seconds > 0) wanted.deadline = now + request.timeout_seconds;
+  const auto it = jobs_.emplace(scheduler_.next_id(), nullptr).first;
   try {
-    const uint64_t id = scheduler_.submit(std::move(wanted), now);
-    jobs_.emplace(id, std::move(owned));
-  } catch (const Error& error) {
-    job.answer->end(FinishReason::error, error.code(), error.what());
-    finished_.push_back(std::move(owned));
+    scheduler_.submit(std::move(wanted), now);
+  } catch (...) {
+    jobs_.erase(it);
+    throw;
   }
+  it->second = std::move(owned);
+}
+
+void Runner::refuse(std::unique_ptr<Job> job, const std::exception& error) {
+  const Error ours = as_error(error);
+  job->last = Event();
+  job->last.finish = FinishReason::error;
+  job->last.code = ours.code();
+  job->last.detail = ours.what();
+  finished_.push_back(std::move(job));
 }
 
 bool Runner::step() {
@@ -332,7 +296,7 @@ std::vector<std::unique_ptr<Job>> Runner::take_finished() {
     s.prefill_seconds = seconds_between(job->first_step, first);
     s.first_token_seconds = seconds_between(job->submitted, job->first_token);
     s.decode_seconds = seconds_between(job->first_token, job->last_token);
-    s.generated_tokens = job->answer->tokens();
+    s.generated_tokens = job->answer ? job->answer->tokens() : 0;
     s.peak_memory_bytes = peak_memory_bytes();
     job->last.statistics = s;
     switch (job->last.finish) {

@@ -22,6 +22,9 @@
 
 namespace weir {
 
+/// What a request ends with when something that is no Error was thrown.
+Error as_error(const std::exception& error);
+
 class Runner {
  public:
   /// Throws as make_native_engine() does.
@@ -30,8 +33,11 @@ class Runner {
   Capabilities capabilities() const;
   int64_t context() const { return context_; }
 
-  /// Takes a job. It gets its last event from finish_jobs().
-  void adopt(std::unique_ptr<Job> job);
+  /// Takes a job. Throws what keeps it from running; the job then stays where it is.
+  void adopt(std::unique_ptr<Job>& job);
+
+  /// Ends a job that could not be adopted.
+  void refuse(std::unique_ptr<Job> job, const std::exception& error);
 
   /// One forward pass, and its events except the last of each job. False if there was nothing to
   /// do.

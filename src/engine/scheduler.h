@@ -69,12 +69,17 @@ class Scheduler {
   static constexpr int32_t kMostPreemptions = 3;
   /// Seconds by which a class of lower priority is handicapped.
   static constexpr double kHandicap[] = {0.0, 2.0, 20.0};
+  /// Seconds that a step of several requests may take while none of them streams.
+  static constexpr double kLongestStep = 0.2;
 
   /// All borrowed; `swap` may be null.
   Scheduler(PagePool& pool, PrefixIndex& index, SwapSpace* swap, SchedulerLimits limits);
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
+
+  /// The id that the next request will get.
+  uint64_t next_id() const { return last_id_ + 1; }
 
   /// Takes a request and returns its id. Throws limit_exceeded with numbers if it could never run.
   uint64_t submit(NewRequest request, double now);
@@ -98,7 +103,9 @@ class Scheduler {
   void end_overdue(double now);
   void admit();
   bool try_admit(RequestState& r);
-  bool waits_for_prefix(RequestState& r, int64_t found);
+  int64_t found_pages(const RequestState& r);
+  bool still_waits(const RequestState& r) const;
+  bool must_wait(RequestState& r, int64_t found);
   std::optional<size_t> victim_for(const RequestState& r) const;
   void restore_saved(RequestState& r, int64_t found);
   void restore_stored(RequestState& r);

@@ -37,15 +37,9 @@ void Scheduler::admit() {
     const auto available = [&] { return pool_.free_pages() + index_.idle_pages(); };
     if (!victim && blocked_ == r.id && available() <= blocked_pages_ && running >= blocked_running_)
       return;
-    path_.clear();
-    if (r.asked.share) {
-      const auto root = index_.use_root(r.asked.identity);
-      index_.match(root, r.tokens, findable_pages(r), false, path_);
-      index_.release(root);
-      if (waits_for_prefix(r, static_cast<int64_t>(path_.size()))) {
-        ++it;
-        continue;
-      }
+    if (still_waits(r) || (r.asked.share && must_wait(r, found_pages(r)))) {
+      ++it;
+      continue;
     }
     while (static_cast<int64_t>(running_.size()) >= limits_.running || !try_admit(r)) {
       victim = victim_for(r);
@@ -67,16 +61,29 @@ void Scheduler::admit() {
   }
 }
 
-/// True while a request that runs computes more of this one's prefix than the index has.
-bool Scheduler::waits_for_prefix(RequestState& r, int64_t found) {
+/// Pages of the request that the index has now.
+int64_t Scheduler::found_pages(const RequestState& r) {
+  path_.clear();
+  const auto root = index_.use_root(r.asked.identity);
+  index_.match(root, r.tokens, findable_pages(r), false, path_);
+  index_.release(root);
+  return static_cast<int64_t>(path_.size());
+}
+
+/// True while the request that computes this one's prefix is not that far.
+bool Scheduler::still_waits(const RequestState& r) const {
+  for (const Request& other : running_)
+    if (other->id == r.waits_for) return other->left() > 1 && other->computed < r.waits_until;
+  return false;
+}
+
+/// True if a request that runs computes more of this one's prefix than the index has: waiting for
+/// it is quicker than computing the same.
+bool Scheduler::must_wait(RequestState& r, int64_t found) {
   for (const Request& other : running_) {
+    if (other->id == r.waits_for || other->left() <= 1) continue;
     if (!other->asked.share || other->asked.identity != r.asked.identity) continue;
     const int64_t there = other->computed / kPageTokens;
-    if (other->left() <= 1 || there < found) continue;
-    if (r.waits_for == other->id) {
-      if (other->computed < r.waits_until) return true;
-      continue;
-    }
     const int64_t common = std::min(common_pages(r.tokens, other->tokens), findable_pages(r));
     if (common <= there || common <= found) continue;
     r.waits_for = other->id;

@@ -7,6 +7,7 @@ namespace weir {
 namespace {
 
 constexpr int64_t kMeasureEvery = 32;  // mixed steps
+constexpr double kFewestAlone = 32;    // tokens; fewer would waste reading the weights
 constexpr double kNewShare = 0.25;     // of a new time in the running mean
 
 /// Running mean that one hiccup of the machine cannot throw far off.
@@ -27,7 +28,12 @@ double TokenBudget::plain_seconds(int64_t decoding) const {
 }
 
 int64_t TokenBudget::prompt_tokens(int64_t decoding, int64_t most) {
-  if (decoding == 0 || most <= 0) return std::max<int64_t>(most, 0);
+  if (most <= 0) return 0;
+  if (decoding == 0) {
+    if (per_token_alone_ <= 0) return most;
+    const double tokens = std::max(longest_ / per_token_alone_, kFewestAlone);
+    return static_cast<int64_t>(std::min(tokens, static_cast<double>(most)));
+  }
   if (plain_.empty()) plain_.resize(1);
   const double plain = plain_seconds(decoding);
   const bool known =
@@ -41,7 +47,9 @@ int64_t TokenBudget::prompt_tokens(int64_t decoding, int64_t most) {
 void TokenBudget::record(int64_t decoding, int64_t prompt_tokens, double seconds) {
   if (seconds <= 0 || decoding + prompt_tokens == 0) return;
   if (decoding == 0) {
-    if (per_token_ <= 0) per_token_ = seconds / static_cast<double>(prompt_tokens);
+    const double one = seconds / static_cast<double>(prompt_tokens);
+    learn(per_token_alone_, one);
+    if (per_token_ <= 0) per_token_ = one;
     return;
   }
   const auto n = static_cast<size_t>(decoding);

@@ -305,10 +305,14 @@ TEST(SchedulerSimulation, EveryAnswerIsThatOfARequestAlone) {
   const uint64_t seeds = one != nullptr ? 1 : test::long_tests() ? 1'000'000 : 10'000;
   uint64_t preemptions = 0, cached = 0;
   for (uint64_t seed = first; seed < first + seeds; ++seed) {
-    Simulation simulation(seed);
-    simulation.run();
-    preemptions += simulation.preemptions();
-    cached += simulation.cached();
+    try {
+      Simulation simulation(seed);
+      simulation.run();
+      preemptions += simulation.preemptions();
+      cached += simulation.cached();
+    } catch (const Error& error) {
+      ADD_FAILURE() << error.what();
+    }
     ASSERT_FALSE(HasFailure()) << "seed " << seed << "; WEIR_SEED=" << seed << " runs it alone";
   }
   if (one != nullptr) return;

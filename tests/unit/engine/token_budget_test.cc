@@ -44,7 +44,7 @@ TEST(TokenBudget, KeepsThePaceOfStreams) {
              (20 + 2 * static_cast<double>(decoding) + token_ms * static_cast<double>(tokens)) /
              1000;
     };
-    TokenBudget budget;
+    TokenBudget budget(1.6);
     for (int i = 0; i < 20; ++i) budget.record(8, 0, machine(8, 0));
     Pace pace = run(budget, machine, 8, 1000);
     EXPECT_LT(pace.p99(), 2 * 0.036) << token_ms;
@@ -54,14 +54,28 @@ TEST(TokenBudget, KeepsThePaceOfStreams) {
 }
 
 TEST(TokenBudget, WithoutStreamsPromptsGetEverything) {
-  TokenBudget budget;
+  TokenBudget budget(1.6);
   EXPECT_EQ(budget.prompt_tokens(0, 256), 256);
   EXPECT_EQ(budget.prompt_tokens(0, 0), 0);
+  budget.record(0, 256, 9.0);
+  EXPECT_EQ(budget.prompt_tokens(0, 256), 256);
+}
+
+TEST(TokenBudget, NoStepTakesLongerThanIsAsked) {
+  TokenBudget budget(1.6, 0.2);
+  for (int i = 0; i < 20; ++i) {
+    const int64_t tokens = budget.prompt_tokens(0, 256);
+    EXPECT_NEAR(static_cast<double>(tokens), i == 0 ? 256.0 : 200.0, 1.0);
+    budget.record(0, tokens, 0.001 * static_cast<double>(tokens));
+  }
+  for (int i = 0; i < 50; ++i) budget.record(0, 32, 9.0);
+  EXPECT_EQ(budget.prompt_tokens(0, 256), 32) << "however slow, weights are not read for a few";
+  EXPECT_EQ(budget.prompt_tokens(0, 8), 8);
 }
 
 TEST(TokenBudget, PromptsGoOnWhateverTheMachineDoes) {
   std::mt19937 random(4);
-  TokenBudget budget;
+  TokenBudget budget(1.6);
   const Machine wild = [&](int64_t, int64_t tokens) {
     return random() % 50 == 0 ? 3.0 : 0.001 + 0.1 * static_cast<double>(tokens);
   };
@@ -72,7 +86,7 @@ TEST(TokenBudget, PromptsGoOnWhateverTheMachineDoes) {
 }
 
 TEST(TokenBudget, FollowsAMachineThatBecomesSlower) {
-  TokenBudget budget;
+  TokenBudget budget(1.6);
   double factor = 1;
   const Machine machine = [&](int64_t, int64_t tokens) {
     return factor * (0.020 + 0.001 * static_cast<double>(tokens));
