@@ -20,6 +20,8 @@ std::string_view code_name(Code code) {
       return "numeric_error";
     case Code::cancelled:
       return "cancelled";
+    case Code::unavailable:
+      return "unavailable";
     case Code::internal:
       return "internal";
   }

@@ -21,6 +21,7 @@ enum class Code {
   limit_exceeded,    // a stated limit (size, depth, memory, context) was passed
   numeric,           // NaN or infinity where a number was needed
   cancelled,         // the caller asked to stop
+  unavailable,       // full or shutting down now; the same request may succeed later
   internal,          // a contract inside Weir was broken
 };
 

@@ -189,6 +189,7 @@ std::string describe_range(const OptionInfo& info) {
     case OptionType::number:
       return "a number" + range_words(range, false);
     case OptionType::text:
+      if (!range.words.empty()) return fmt::format("{}", fmt::join(range.words, " or "));
       return range.max_bytes ? fmt::format("a text of at most {} bytes", *range.max_bytes)
                              : "a text";
     case OptionType::text_list:
@@ -281,6 +282,9 @@ std::string text(const OptionInfo& info, const OptionValue& value) {
   if (info.range.max_bytes && v->size() > *info.range.max_bytes) {
     refuse(info, fmt::format("{} bytes", v->size()));
   }
+  const auto& words = info.range.words;
+  if (!words.empty() && std::find(words.begin(), words.end(), *v) == words.end())
+    refuse(info, show(value));
   return *v;
 }
 

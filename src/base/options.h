@@ -27,6 +27,7 @@ struct OptionRange {
   std::optional<double> minimum;  // of the number, or of each item
   std::optional<double> maximum;
   std::vector<int64_t> choices;       // if not empty, the only whole numbers allowed
+  std::vector<std::string> words;     // if not empty, the only texts allowed
   std::optional<size_t> max_items;    // of lists and maps
   std::optional<size_t> max_bytes;    // of a text, or of each text of a list
   bool allow_minus_infinity = false;  // beside minimum..maximum

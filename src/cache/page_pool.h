@@ -26,6 +26,7 @@ class PagePool {
   PageId take();
   void retain(PageId id);
   void release(PageId id);  // the last release makes the page free
+  int32_t references(PageId id) const { return references_[static_cast<size_t>(id)]; }
 
   std::byte* address(PageId id) {
     return memory_.data() + static_cast<size_t>(id) * layout_.page_bytes();

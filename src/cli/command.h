@@ -33,6 +33,8 @@ void add_bench(Commands& commands);
 void add_doctor(Commands& commands);
 void add_selftest(Commands& commands);
 void add_synth(Commands& commands);
+void add_policy(Commands& commands);
+void add_serve(Commands& commands);
 void add_completion(Commands& commands);
 
 /// The model at `path`, or the embedded one where it is empty.

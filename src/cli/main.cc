@@ -21,6 +21,7 @@ constexpr const char* kFooter =
     "Examples:\n"
     "  weir run                          chat with the embedded model\n"
     "  weir run MODEL.gguf -p 'Hello'    one answer on stdout\n"
+    "  weir serve MODEL.gguf             the same over HTTP, for OpenAI and Ollama clients\n"
     "  weir info MODEL.gguf              what a file holds and needs\n"
     "  weir doctor                       what this machine can do\n"
     "\n"
@@ -52,7 +53,7 @@ std::string nearest_hint(const CLI::App& app, const std::string& word) {
 
 int usage_error(const CLI::App& app, const CLI::ParseError& error, int argc, char** argv) {
   const CLI::App* at = &app;
-  for (const CLI::App* command : app.get_subcommands()) at = command;
+  while (!at->get_subcommands().empty()) at = at->get_subcommands().back();
   std::string text = error.what();
   const bool no_command = at == &app && argc > 1 && argv[1][0] != '-';
   if (no_command) {
@@ -79,12 +80,14 @@ int run(int argc, char** argv) {
   app.footer(kFooter);
   Commands commands{app, {}};
   weir::cli::add_run(commands);
+  weir::cli::add_serve(commands);
   weir::cli::add_info(commands);
   weir::cli::add_tokenize(commands);
   weir::cli::add_bench(commands);
   weir::cli::add_doctor(commands);
   weir::cli::add_selftest(commands);
   weir::cli::add_synth(commands);
+  weir::cli::add_policy(commands);
   weir::cli::add_completion(commands);
   try {
     app.parse(argc, argv);

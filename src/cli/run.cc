@@ -17,13 +17,15 @@
 #include "decoding/sampling_params.h"
 #include "engine/chat_prompt.h"
 #include "engine/engine.h"
+#include "lab/policy.h"
 #include "text/tokenizer.h"
 
 namespace weir::cli {
 namespace {
 
 struct Options {
-  std::string model, prompt, file, system, kv_type = "f16";
+  std::string model, prompt, file, system, kv_type, policy_file;
+  Policy policy;  // the defaults of what no flag says
   bool has_prompt = false, json = false, stats = false, raw = false, no_echo = false;
   int threads = 0;
   int64_t context = 0;
@@ -61,7 +63,7 @@ nlohmann::ordered_json statistics_json(const Statistics& s, const Capabilities& 
 }
 
 SamplingParams sampling_of(const Options& o) {
-  SamplingParams params;
+  SamplingParams params = o.policy.generation;
   for (const auto& [flag, texts] : o.sampling) sampling_options().set_text(params, flag, texts);
   return params;
 }
@@ -165,7 +167,8 @@ int answer(const std::shared_ptr<const Model>& model, Engine& engine, const Opti
   return result.finish == FinishReason::cancelled ? kInterrupted : kSuccess;
 }
 
-int run(const Options& o) {
+int run(Options o) {
+  if (!o.policy_file.empty()) o.policy = load_policy(o.policy_file);
   const bool from_terminal = isatty(STDIN_FILENO) != 0;
   const bool interactive = !o.has_prompt && o.file.empty() && from_terminal;
   std::string prompt = o.prompt;
@@ -176,11 +179,15 @@ int run(const Options& o) {
     fail(Code::invalid_argument, "the prompt is empty; give one with -p, -f or on standard input");
   sampling_of(o);  // wrong values are told before the model is loaded
 
-  const auto model = open_model(o.model);
-  NativeOptions native;
-  native.threads = o.threads;
-  native.context_length = o.context;
-  native.kv_type = o.kv_type;
+  // The approval is for the model of the policy, not for one that a flag puts in its place.
+  if (o.model.empty()) verify_audit(o.policy, default_audit_memory());
+  const auto model = open_model(o.model.empty() ? o.policy.model.path : o.model);
+  NativeOptions native = apply_runtime(o.policy.runtime, {});
+  if (o.threads != 0) native.threads = o.threads;
+  if (o.context != 0) native.context_length = o.context;
+  if (!o.kv_type.empty()) native.kv_type = o.kv_type;
+  native.max_batch = 1;  // the policy's batch is for a server
+  check_memory_budget(o.policy.runtime, *model, native);
   const auto engine = make_native_engine(model, native);
   if (!interactive) return answer(model, *engine, o, prompt);
   if (model->chat_template().empty())
@@ -236,9 +243,9 @@ void add_run(Commands& commands) {
       ->check(CLI::Range(1, 1024));
   c->add_option("-c,--context", o->context, "Context in tokens [the model's, at most 4096]")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
-  c->add_option("--kv-type", o->kv_type, "Type of the KV cache: f32, f16, bf16")
-      ->check(CLI::IsMember({"f32", "f16", "bf16"}))
-      ->capture_default_str();
+  c->add_option("--kv-type", o->kv_type, "Type of the KV cache: f32, f16, bf16 [f16]")
+      ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+  c->add_option("--policy", o->policy_file, "Policy file: the defaults of model and flags");
   c->add_flag("--json", o->json, "Print one JSON object instead of text");
   c->add_flag("--stats", o->stats, "Print statistics to standard error");
   add_sampling_flags(*c, o);

@@ -53,13 +53,18 @@ bool Answer::push(const Sampled& token) {
   return true;
 }
 
-void Answer::end(FinishReason reason) { finish(Event(), reason); }
+void Answer::end(FinishReason reason, Code code, std::string detail) {
+  Event event;
+  event.code = code;
+  event.detail = std::move(detail);
+  finish(std::move(event), reason);
+}
 
 void Answer::finish(Event event, FinishReason reason) {
   if (text_ && !stop_.matched()) {
     const auto rest = stop_.push(text_->finish());
     event.text += rest.emit;
-    if (rest.stopped)
+    if (rest.stopped && reason != FinishReason::error)
       reason = FinishReason::stop;
     else
       event.text += stop_.finish();

@@ -25,8 +25,8 @@ class Answer {
   /// Takes the next token and sends its event. Returns true when the answer is finished.
   bool push(const Sampled& token);
 
-  /// Ends the answer early (cancelled).
-  void end(FinishReason reason);
+  /// Ends the answer early: what was held back is shown.
+  void end(FinishReason reason, Code code = {}, std::string detail = "");
 
   int64_t tokens() const { return tokens_; }
 

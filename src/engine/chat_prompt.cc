@@ -16,9 +16,17 @@ bool holds_special(const Tokenizer& tokenizer, const std::string& text) {
   return plain != parsed;
 }
 
+nlohmann::ordered_json parsed(const std::string& text, const char* name, bool array) {
+  auto json = nlohmann::ordered_json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!(array ? json.is_array() : json.is_object()))
+    fail(Code::invalid_argument, "{}: expected a JSON {}", name, array ? "array" : "object");
+  return json;
+}
+
 }  // namespace
 
-std::vector<int32_t> chat_tokens(const Model& model, std::span<const ChatMessage> messages) {
+std::vector<int32_t> chat_tokens(const Model& model, std::span<const ChatMessage> messages,
+                                 const std::string& tools, const std::string& variables) {
   const auto& tokenizer = model.tokenizer();
   if (tokenizer == nullptr)
     fail(Code::unsupported, "this model has no tokenizer; give token ids instead of a chat");
@@ -31,6 +39,15 @@ std::vector<int32_t> chat_tokens(const Model& model, std::span<const ChatMessage
   input.messages = &json;
   input.bos_token = piece(tokenizer->bos());
   input.eos_token = piece(tokenizer->eos());
+  nlohmann::ordered_json tools_json, variables_json;
+  if (!tools.empty()) {
+    tools_json = parsed(tools, "tools", true);
+    input.tools = &tools_json;
+  }
+  if (!variables.empty()) {
+    variables_json = parsed(variables, "template variables", false);
+    for (const auto& [name, value] : variables_json.items()) input.extra[name] = &value;
+  }
   const auto segments = ChatTemplate::parse(model.chat_template()).render_segments(input);
 
   std::string whole;

@@ -1,210 +1,308 @@
-// Running one request. The prompt goes through in chunks, which never changes the answer; each
-// token after it is one forward pass.
+// Threads. One drives at any time: the engine's own thread, or, where requests run one by one, the
+// thread that called run(), so that a single stream pays for no hand-over.
 #include "engine/native_engine.h"
 
-#include <algorithm>
-#include <chrono>
+#include <cmath>
+#include <deque>
 
-#include "base/checked.h"
-#include "base/cpu.h"
 #include "base/error.h"
-#include "decoding/logits_processor.h"
 #include "decoding/random.h"
-#include "engine/answer.h"
+#include "engine/prompt.h"
 
 namespace weir {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+constexpr int64_t kPersistedAtOnce = 16;  // pages, between looks at the inbox
+constexpr std::chrono::milliseconds kStorePause{20};
 
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
+int64_t checked_queue(const NativeOptions& options) {
+  if (options.max_queue < 0)
+    fail(Code::invalid_argument, "a queue of {} requests, expected 0 or more", options.max_queue);
+  return options.max_queue;
 }
 
-int64_t context_of(const Model& model, const NativeOptions& options) {
-  const int64_t trained = model.config().context;
-  const int64_t context =
-      options.context_length == 0 ? std::min(trained, kDefaultContext) : options.context_length;
-  if (context < 1 || (model.config().learned_positions && context > trained))
-    fail(Code::invalid_argument, "a context of {} tokens, expected 1 to {}", context, trained);
-  return context;
-}
+/// Events on their way from the engine's thread to the one that called run().
+struct Channel {
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::deque<Event> events;
+  bool abandoned = false;
+};
 
-DType kv_type_named(const std::string& name) {
-  const auto type = dtype_by_name(name);
-  if (!type || (*type != DType::f32 && *type != DType::f16 && *type != DType::bf16))
-    fail(Code::invalid_argument, "KV type '{}' is not known; Weir has f32, f16, bf16", name);
-  return *type;
-}
+struct Abandoned {};
 
-int64_t chunk_of(const NativeOptions& options, int64_t context) {
-  if (options.prefill_chunk < 1 || options.prefill_chunk > 65536)
-    fail(Code::invalid_argument, "a prefill chunk of {} tokens, expected 1 to 65536",
-         options.prefill_chunk);
-  return std::min(options.prefill_chunk, context);
-}
-
-/// What the sampler must know of the vocabulary.
-SamplerVocab sampler_vocabulary(const Model& model, const SamplingParams& params) {
-  SamplerVocab vocabulary;
-  const auto size = checked_cast<int32_t>(model.config().vocabulary);
-  if (!size) fail(Code::unsupported, "a vocabulary of {} tokens", model.config().vocabulary);
-  vocabulary.size = *size;
-  const Tokenizer* const tokenizer = model.tokenizer().get();
-  if (tokenizer == nullptr) return vocabulary;
-  if (params.ignore_eos)
-    for (int32_t id = 0; id < tokenizer->vocab_size(); ++id)
-      if (tokenizer->is_end_of_generation(id)) vocabulary.end_ids.push_back(id);
-  if (params.dry_multiplier != 0.0f) {
-    std::string text;  // of the token being looked at
-    vocabulary.dry_breaker_ids = tokens_with(params.dry_sequence_breakers, tokenizer->vocab_size(),
-                                             [&](int32_t id) -> std::string_view {
-                                               text = tokenizer->piece(id);
-                                               return text;
-                                             });
-  }
-  return vocabulary;
-}
-
-bool is_cancelled(const Request& request) {
-  return request.cancel != nullptr && request.cancel->load(std::memory_order_relaxed);
-}
+[[noreturn]] void throw_error_of(const Event& event) { throw Error(event.code, event.detail); }
 
 }  // namespace
 
-std::string_view finish_reason_name(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::none:
-      return "";
-    case FinishReason::stop:
-      return "stop";
-    case FinishReason::length:
-    case FinishReason::context:
-      return "length";
-    case FinishReason::cancelled:
-      return "cancelled";
-  }
-  return "";
-}
-
-double Statistics::prefill_tokens_per_second() const {
-  return prefill_seconds > 0 ? static_cast<double>(prompt_tokens) / prefill_seconds : 0.0;
-}
-
-double Statistics::decode_tokens_per_second() const {
-  return decode_seconds > 0 && generated_tokens > 1
-             ? static_cast<double>(generated_tokens - 1) / decode_seconds
-             : 0.0;
-}
-
 NativeEngine::NativeEngine(std::shared_ptr<const Model> model, const NativeOptions& options)
     : model_(std::move(model)),
-      device_(options.threads),
-      decoder_(model_, device_, chunk_of(options, context_of(*model_, options)),
-               context_of(*model_, options)),
-      pool_(Decoder::kv_layout(model_->config(), kv_type_named(options.kv_type)),
-            div_up(decoder_.context(), kernels::kPageTokens)),
-      chunk_(decoder_.max_tokens()),
-      no_logits_(static_cast<size_t>(chunk_), 0) {
-  capabilities_ = {.engine = "native",
-                   .model = model_->summary().name,
-                   .isa = device_.table().isa,
-                   .threads = device_.threads(),
-                   .context_length = decoder_.context(),
-                   .vocabulary = model_->config().vocabulary,
-                   .text = model_->tokenizer() != nullptr,
-                   .chat_template = !model_->chat_template().empty(),
-                   .log_probabilities = true};
+      max_batch_(options.max_batch),
+      most_requests_(options.max_batch + checked_queue(options)),
+      runner_(model_, options),
+      capabilities_(runner_.capabilities()),
+      counters_(runner_.counters()),
+      thread_([this] { serve(); }) {}
+
+NativeEngine::~NativeEngine() {
+  drain(0);
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
 }
 
-std::vector<int32_t> NativeEngine::prompt_ids(const Request& request) const {
-  std::vector<int32_t> ids = request.tokens;
-  if (ids.empty()) {
-    if (model_->tokenizer() == nullptr)
-      fail(Code::unsupported, "the model has no tokenizer: give token ids instead of text");
-    ids = model_->tokenizer()->encode(request.prompt, {.add_special = request.add_special,
-                                                       .parse_special = request.parse_special});
-  }
-  if (ids.empty()) fail(Code::invalid_argument, "the prompt is empty and the model adds no token");
-  for (const int32_t id : ids)
-    if (id < 0 || id >= model_->config().vocabulary)
-      fail(Code::invalid_argument, "token id {}, the vocabulary has ids 0 to {}", id,
-           model_->config().vocabulary - 1);
-  const auto length = static_cast<int64_t>(ids.size());
-  if (length > decoder_.context())
-    fail(Code::limit_exceeded,
-         "the prompt has {} tokens, the context holds {}; shorten it or ask for a longer context",
-         length, decoder_.context());
-  return ids;
+std::vector<int32_t> NativeEngine::tokenize(const Request& request) const {
+  return prompt_tokens(*model_, request, capabilities_.context_length);
 }
 
-bool NativeEngine::feed(const Request& request, Sequence& sequence, std::span<const int32_t> ids,
-                        std::span<const float>& logits) {
-  while (!ids.empty()) {
-    if (is_cancelled(request)) return false;
-    const auto count = std::min(static_cast<int64_t>(ids.size()), chunk_);
-    const auto part = ids.first(static_cast<size_t>(count));
-    ids = ids.subspan(part.size());
-    sequence.reserve(sequence.length() + count);
-    const SequenceRun run{sequence.view(), 0, count, sequence.length()};
-    Batch batch{.tokens = part, .runs = {&run, 1}, .wants_logits = {}};
-    if (!ids.empty()) batch.wants_logits = std::span(no_logits_).first(part.size());
-    const auto rows = decoder_.forward(batch);
-    sequence.append(count);
-    if (rows.empty()) continue;
-    if (!rows[0].finite)
-      fail(Code::numeric,
-           "the model gave NaN or infinity after token {}; its weights are damaged or overflow",
-           sequence.length());
-    logits = rows[0].logits;
+std::string NativeEngine::detokenize(std::span<const int32_t> tokens) const {
+  if (model_->tokenizer() == nullptr)
+    fail(Code::unsupported, "the model has no tokenizer: ids have no text");
+  return model_->tokenizer()->decode(tokens);
+}
+
+std::string NativeEngine::token_bytes(int32_t token) const {
+  if (model_->tokenizer() == nullptr)
+    fail(Code::unsupported, "the model has no tokenizer: ids have no text");
+  return model_->tokenizer()->piece(token);
+}
+
+std::unique_ptr<Job> NativeEngine::prepare(Request request, EventSink sink) const {
+  auto job = std::make_unique<Job>();
+  job->submitted = SteadyClock::now();
+  request.tokens = tokenize(request);
+  if (!request.sampling.seed) request.sampling.seed = fresh_seed();
+  job->sampler.emplace(request.sampling, sampler_vocabulary(*model_, request.sampling));
+  job->request = std::move(request);
+  job->sink = std::move(sink);
+  return job;
+}
+
+void NativeEngine::admit() {
+  if (draining_) fail(Code::unavailable, "the engine is shutting down and takes no more requests");
+  if (in_flight_ >= most_requests_)
+    fail(Code::unavailable, "{} requests run or wait already; try again later", in_flight_);
+  ++in_flight_;
+}
+
+void NativeEngine::enqueue(std::unique_ptr<Job> job) {
+  {
+    const std::lock_guard lock(mutex_);
+    admit();
+    inbox_.push_back(std::move(job));
+    arrivals_ = true;
   }
+  changed_.notify_all();
+}
+
+void NativeEngine::submit(Request request, EventSink sink) {
+  enqueue(prepare(std::move(request), std::move(sink)));
+}
+
+void NativeEngine::adopt(std::unique_ptr<Job> job) {
+  try {
+    runner_.adopt(job);
+  } catch (const std::exception& error) {
+    runner_.refuse(std::move(job), error);
+  }
+}
+
+/// One step of everything, with what came in. Called by whoever drives.
+bool NativeEngine::step() {
+  if (arrivals_.load(std::memory_order_acquire)) {
+    Jobs arrived;
+    {
+      const std::lock_guard lock(mutex_);
+      arrived.swap(inbox_);
+      arrivals_ = false;
+    }
+    for (auto& job : arrived) adopt(std::move(job));
+  }
+  if (give_up_.load(std::memory_order_relaxed))
+    runner_.end_all(Code::unavailable, "the engine is shutting down");
+  bool worked = true;
+  try {
+    worked = runner_.step();
+  } catch (const std::exception& error) {  // a contract of ours was broken: start anew
+    runner_.end_all(as_error(error).code(), error.what());
+  }
+  Jobs finished = runner_.take_finished();
+  const EngineCounters counters = runner_.counters();
+  {
+    const std::lock_guard lock(mutex_);
+    counters_ = counters;
+    in_flight_ -= static_cast<int64_t>(finished.size());
+  }
+  if (!finished.empty()) {
+    changed_.notify_all();
+    send_last(std::move(finished));
+    return true;
+  }
+  return worked;
+}
+
+void NativeEngine::send_last(Jobs jobs) {
+  for (const auto& job : jobs) {
+    if (job->thrown != nullptr) continue;
+    try {
+      job->sink(job->last);
+    } catch (...) {
+      job->thrown = std::current_exception();  // the request is over anyway
+    }
+  }
+}
+
+void NativeEngine::serve() {
+  std::unique_lock lock(mutex_);
+  const auto wanted = [&] { return !driven_ && (stopping_ || left_over_ || !inbox_.empty()); };
+  while (true) {
+    // Pages that the store's queue has no room for now are tried again after a while.
+    if (left_to_store_)
+      changed_.wait_for(lock, kStorePause, wanted);
+    else
+      changed_.wait(lock, wanted);
+    if (driven_) continue;
+    if (stopping_ && inbox_.empty() && !left_over_) return;
+    busy_ = true;
+    left_over_ = false;
+    lock.unlock();
+    while (step() || arrivals_ || runner_.persist(kPersistedAtOnce)) continue;
+    lock.lock();
+    left_to_store_ = runner_.has_unstored();
+    busy_ = false;
+    changed_.notify_all();
+  }
+}
+
+/// True if the caller drives now: nobody else does, and nobody waits.
+bool NativeEngine::take_the_wheel() {
+  const std::lock_guard lock(mutex_);
+  if (busy_ || driven_ || left_over_ || !inbox_.empty()) return false;
+  admit();
+  driven_ = true;
   return true;
 }
 
-Statistics NativeEngine::run(const Request& request,
-                             const std::function<void(const Event&)>& on_event) {
-  const auto start = Clock::now();
-  const std::lock_guard lock(one_request_);
-  SamplingParams params = request.sampling;
-  if (!params.seed) params.seed = fresh_seed();
-  std::vector<int32_t> history = prompt_ids(request);
-  Sampler sampler(params, sampler_vocabulary(*model_, params));
-  Sequence sequence(pool_);
-  Statistics statistics;
-  statistics.load_seconds = model_->summary().load_seconds;
-  statistics.seed = *params.seed;
-  statistics.prompt_tokens = static_cast<int64_t>(history.size());
-  // The last token needs no place: nothing is computed after it.
-  const int64_t room = decoder_.context() - statistics.prompt_tokens + 1;
-  Answer answer(model_->tokenizer(), params, room, decoder_.context(), on_event);
-  if (params.max_tokens == 0) {
-    answer.end(FinishReason::length);
-    return statistics;
-  }
+void NativeEngine::give_back_the_wheel() {
+  const std::lock_guard lock(mutex_);
+  driven_ = false;
+  left_over_ = !runner_.idle() || runner_.has_unstored();
+  changed_.notify_all();
+}
 
-  std::span<const float> logits;
-  const auto prefill_start = Clock::now();
-  bool finished = !feed(request, sequence, history, logits);
-  statistics.prefill_seconds = seconds_since(prefill_start);
-  if (finished) answer.end(FinishReason::cancelled);
-  Clock::time_point first_token;
-  while (!finished) {
-    const Sampled token = sampler.sample(logits, history, static_cast<int64_t>(history.size()));
-    history.push_back(token.id);
-    if (answer.tokens() == 0) {
-      first_token = Clock::now();
-      statistics.first_token_seconds = seconds_since(start);
+Statistics NativeEngine::run(const Request& request, const EventSink& on_event) {
+  return max_batch_ == 1 ? drive(request, on_event) : follow(request, on_event);
+}
+
+Statistics NativeEngine::drive(const Request& request, const EventSink& on_event) {
+  Event last;
+  std::exception_ptr thrown;
+  bool over = false;
+  auto job = prepare(request, [&](const Event& event) {
+    if (event.finish != FinishReason::none) {
+      over = true;
+      last = event;
+      if (event.finish == FinishReason::error) return;
     }
-    statistics.decode_seconds = seconds_since(first_token);
-    finished = answer.push(token);
-    if (!finished && !feed(request, sequence, std::span(history).last(1), logits)) {
-      answer.end(FinishReason::cancelled);
-      finished = true;
+    try {
+      on_event(event);
+    } catch (...) {
+      thrown = std::current_exception();
+      throw;
     }
+  });
+  if (!take_the_wheel()) return follow(request, on_event);
+  adopt(std::move(job));
+  // A step that sends the last event, or one that the caller throws at, has also dropped the job,
+  // which points into this frame.
+  while (!over && thrown == nullptr) step();
+  give_back_the_wheel();
+  if (thrown != nullptr) std::rethrow_exception(thrown);
+  if (last.finish == FinishReason::error) throw_error_of(last);
+  return *last.statistics;
+}
+
+Statistics NativeEngine::follow(const Request& request, const EventSink& on_event) {
+  const auto channel = std::make_shared<Channel>();
+  submit(request, [channel](const Event& event) {
+    const std::lock_guard lock(channel->mutex);
+    if (channel->abandoned) throw Abandoned();
+    channel->events.push_back(event);
+    channel->changed.notify_one();
+  });
+  while (true) {
+    std::unique_lock lock(channel->mutex);
+    channel->changed.wait(lock, [&] { return !channel->events.empty(); });
+    const Event event = std::move(channel->events.front());
+    channel->events.pop_front();
+    lock.unlock();
+    if (event.finish == FinishReason::error) throw_error_of(event);
+    try {
+      on_event(event);
+    } catch (...) {
+      lock.lock();
+      channel->abandoned = true;
+      throw;
+    }
+    if (event.finish != FinishReason::none) return *event.statistics;
   }
-  statistics.generated_tokens = answer.tokens();
-  statistics.peak_memory_bytes = peak_memory_bytes();
-  return statistics;
+}
+
+std::vector<float> NativeEngine::embed(const Request& request) {
+  const auto channel = std::make_shared<Channel>();
+  auto job = prepare(request, nullptr);
+  job->wants_states = true;
+  const auto sum = std::make_shared<std::vector<double>>();
+  job->sink = [channel, sum, mine = job.get()](const Event& event) {
+    const std::lock_guard lock(channel->mutex);
+    *sum = std::move(mine->state_sum);
+    channel->events.push_back(event);
+    channel->changed.notify_one();
+  };
+  enqueue(std::move(job));
+  std::unique_lock lock(channel->mutex);
+  channel->changed.wait(lock, [&] { return !channel->events.empty(); });
+  const Event& last = channel->events.front();
+  if (last.finish == FinishReason::error) throw_error_of(last);
+  if (last.finish != FinishReason::length)
+    fail(last.finish == FinishReason::timeout ? Code::unavailable : Code::cancelled,
+         "the embedding was stopped: {}", finish_reason_name(last.finish));
+  double squares = 0;
+  for (const double value : *sum) squares += value * value;
+  if (squares <= 0) fail(Code::numeric, "the model gives zeros for this text");
+  std::vector<float> vector;
+  vector.reserve(sum->size());
+  for (const double value : *sum) vector.push_back(static_cast<float>(value / std::sqrt(squares)));
+  return vector;
+}
+
+EngineCounters NativeEngine::counters() const {
+  const std::lock_guard lock(mutex_);
+  EngineCounters counters = counters_;
+  counters.queued += static_cast<int64_t>(inbox_.size());
+  return counters;
+}
+
+void NativeEngine::drain(double seconds) {
+  std::unique_lock lock(mutex_);
+  draining_ = true;
+  const auto is_idle = [&] { return in_flight_ == 0; };
+  if (!changed_.wait_for(lock, std::chrono::duration<double>(seconds), is_idle)) {
+    give_up_ = true;
+    changed_.wait(lock, is_idle);
+  }
+  changed_.wait(lock, [&] { return !busy_ && !driven_ && !left_over_; });
+  driven_ = true;
+  lock.unlock();
+  runner_.flush();
+  const EngineCounters counters = runner_.counters();
+  lock.lock();
+  counters_ = counters;
+  driven_ = false;
+  changed_.notify_all();
 }
 
 std::unique_ptr<Engine> make_native_engine(std::shared_ptr<const Model> model,

@@ -31,6 +31,7 @@ double one_run(Engine& engine, int64_t prompt, int64_t generate) {
   request.tokens = prompt_of(prompt, engine.capabilities().vocabulary);
   request.sampling.temperature = 0.0f;
   request.sampling.ignore_eos = true;
+  request.use_prefix_cache = false;  // every run computes its whole prompt
   request.sampling.max_tokens = static_cast<int32_t>(generate + 1);
   const Statistics s = engine.run(request, [](const Event&) {});
   return generate == 0 ? s.prefill_tokens_per_second() : s.decode_tokens_per_second();

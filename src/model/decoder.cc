@@ -95,6 +95,7 @@ void Decoder::check(const Batch& batch) const {
   }
   WEIR_CHECK(next == tokens, "runs cover {} of {} tokens", next, tokens);
   WEIR_CHECK(batch.wants_logits.empty() || batch.wants_logits.size() == batch.tokens.size());
+  WEIR_CHECK(batch.wants_states.empty() || batch.wants_states.size() == batch.tokens.size());
 }
 
 void Decoder::embed(const Batch& batch) {
@@ -297,9 +298,19 @@ std::span<const LogitRow> Decoder::forward(const Batch& batch) {
     post = layer.post_ffw_norm;
   }
   advance(done, post, nullptr, Forms::real);
+  if (!batch.wants_states.empty()) keep_states(batch);
   const auto rows = logits(batch);
   model_->check_intact();
   return rows;
+}
+
+void Decoder::keep_states(const Batch& batch) {
+  if (states_.width() == 0) states_ = Activations(max_tokens_, config_.width);
+  states_.reset(tokens_, config_.width);
+  int64_t count = 0;
+  for (int64_t t = 0; t < tokens_; ++t)
+    if (batch.wants_states[static_cast<size_t>(t)] != 0)
+      normalise(weights_.output_norm, stream_.row(t), states_.row(count++));
 }
 
 std::span<const LogitRow> Decoder::logits(const Batch& batch) {

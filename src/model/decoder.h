@@ -20,9 +20,10 @@ namespace weir {
 
 /// Tokens of one or several sequences. What a token gets does not depend on what else is here.
 struct Batch {
-  std::span<const int32_t> tokens;        // all runs after one another
-  std::span<const SequenceRun> runs;      // with pages for all their positions
-  std::span<const uint8_t> wants_logits;  // one a token; empty: the last token of each run
+  std::span<const int32_t> tokens;             // all runs after one another
+  std::span<const SequenceRun> runs;           // with pages for all their positions
+  std::span<const uint8_t> wants_logits;       // one a token; empty: the last token of each run
+  std::span<const uint8_t> wants_states = {};  // one a token; empty: none
 };
 
 struct LogitRow {
@@ -42,6 +43,9 @@ class Decoder {
   /// Throws invalid_argument (id outside the vocabulary), limit_exceeded (too many tokens, a
   /// position beyond the context) before anything is written; io if the model's file lost bytes.
   std::span<const LogitRow> forward(const Batch& batch);
+
+  /// What the output head reads, {wanted states, width}, of the last forward() in row order.
+  const float* states(int64_t i) { return states_.row(i); }
 
   const Model& model() const { return *model_; }
   CpuDevice& device() { return device_; }
@@ -66,6 +70,7 @@ class Decoder {
   void advance(std::span<float* const> parts, const Norm& post, const Norm* next, Forms readers);
   void normalise(const Norm& norm, const float* x, float* out) const;
   std::span<const LogitRow> logits(const Batch& batch);
+  void keep_states(const Batch& batch);
 
   std::shared_ptr<const Model> model_;
   const DecoderConfig& config_;
@@ -87,8 +92,9 @@ class Decoder {
   Activations shared_gate_;         // {tokens, 1}
   Activations shared_out_;          // {tokens, width}
   MoeWorkspace moe_;
-  Activations last_;  // {logit rows, width}
-  Buffer logits_;     // {logit rows, vocabulary}; grows to the most rows asked for
+  Activations last_;    // {logit rows, width}
+  Activations states_;  // {wanted states, width}; memory is taken at the first use
+  Buffer logits_;       // {logit rows, vocabulary}; grows to the most rows asked for
   std::vector<LogitRow> rows_;
 };
 

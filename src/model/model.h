@@ -53,6 +53,7 @@ class Model {
 
   const DecoderConfig& config() const { return config_; }
   const DecoderWeights& weights() const { return weights_; }
+  const Checkpoint& checkpoint() const { return checkpoint_; }
   const Metadata& metadata() const { return checkpoint_.metadata(); }
   const ModelSummary& summary() const { return summary_; }
   const std::filesystem::path& path() const { return checkpoint_.path(); }

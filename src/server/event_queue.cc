@@ -1,0 +1,51 @@
+#include "server/event_queue.h"
+
+namespace weir {
+namespace {
+
+size_t size_of(const Event& event) {
+  return sizeof(Arrival) + event.text.size() + event.detail.size() +
+         event.top.size() * sizeof(TokenLogprob);
+}
+
+}  // namespace
+
+void EventQueue::push(size_t choice, const Event& event) noexcept {
+  std::function<void()> wake;
+  try {
+    const std::lock_guard lock(mutex_);
+    wake.swap(wake_);
+    if (!overflowed_) {
+      bytes_ += size_of(event);
+      if (bytes_ > limit_) {
+        overflowed_ = true;
+      } else {
+        waiting_.push_back({choice, event, std::chrono::steady_clock::now()});
+      }
+    }
+  } catch (...) {  // no memory: the same as no room
+    overflowed_ = true;
+  }
+  if (overflowed_) *cancel_ = true;
+  try {
+    if (wake) wake();
+  } catch (...) {
+    *cancel_ = true;  // the connection's own deadline ends it
+  }
+}
+
+std::vector<Arrival> EventQueue::take(std::function<void()> wake) {
+  const std::lock_guard lock(mutex_);
+  std::vector<Arrival> taken;
+  taken.swap(waiting_);
+  bytes_ = 0;
+  if (taken.empty() && !overflowed_) wake_ = std::move(wake);
+  return taken;
+}
+
+void EventQueue::forget_wake() {
+  const std::lock_guard lock(mutex_);
+  wake_ = nullptr;
+}
+
+}  // namespace weir

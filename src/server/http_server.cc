@@ -1,0 +1,173 @@
+#include "server/http_server.h"
+
+#include <algorithm>
+#include <atomic>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/strand.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <future>
+#include <list>
+#include <mutex>
+#include <thread>
+
+#include "base/error.h"
+#include "server/connection.h"
+
+namespace weir {
+namespace {
+
+namespace asio = boost::asio;
+using tcp = asio::ip::tcp;
+using std::chrono::steady_clock;
+
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::chrono::milliseconds kAcceptPause{100};  // after an error such as too many files
+constexpr std::chrono::seconds kLastWords{5};           // to write what is left after draining
+
+/// The whole answer to a connection beyond the limit.
+std::string too_many() {
+  ApiError error(503, "unavailable_error", "too many connections; try again later");
+  const std::string body = error_body(error, ErrorShape::openai) + "\n";
+  return fmt::format(
+      "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 1\r\n"
+      "Connection: close\r\nContent-Length: {}\r\n\r\n{}",
+      body.size(), body);
+}
+
+tcp::endpoint endpoint_of(const ListenOptions& options) {
+  boost::system::error_code error;
+  const std::string host = options.host == "localhost" ? "127.0.0.1" : options.host;
+  const auto address = asio::ip::make_address(host, error);
+  if (error)
+    fail(Code::invalid_argument, "'{}' is no address to listen on; give one such as 127.0.0.1",
+         options.host);
+  return {address, options.port};
+}
+
+}  // namespace
+
+struct HttpServer::Impl {
+  explicit Impl(const ListenOptions& options, Service& s)
+      : service(s), context(options.io_threads), acceptor(context), workers(options.workers) {}
+
+  void listen(const tcp::endpoint& endpoint) {
+    boost::system::error_code error;
+    acceptor.open(endpoint.protocol(), error);
+    if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
+    if (!error) acceptor.bind(endpoint, error);
+    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+    if (error)
+      fail(Code::io, "cannot listen on {} port {}: {}", endpoint.address().to_string(),
+           endpoint.port(), error.message());
+    port = acceptor.local_endpoint().port();
+  }
+
+  asio::awaitable<void> accept() {
+    while (acceptor.is_open()) {
+      tcp::socket socket(asio::make_strand(context));
+      const auto [error] = co_await acceptor.async_accept(socket, kTuple);
+      if (!acceptor.is_open()) co_return;
+      if (error) {
+        asio::steady_timer pause(co_await asio::this_coro::executor, kAcceptPause);
+        co_await pause.async_wait(kTuple);
+        continue;
+      }
+      begin(std::move(socket));
+    }
+  }
+
+  void begin(tcp::socket socket) {
+    if (open >= service.limits.connections) {
+      boost::system::error_code ignored;
+      socket.non_blocking(true, ignored);
+      socket.write_some(asio::buffer(too_many()), ignored);
+      return;
+    }
+    const auto executor = socket.get_executor();
+    auto connection = std::make_shared<Connection>(std::move(socket), service, workers);
+    service.metrics.connections(++open);
+    {
+      const std::lock_guard lock(mutex);
+      std::erase_if(all, [](const auto& weak) { return weak.expired(); });
+      all.push_back(connection);
+    }
+    asio::co_spawn(executor, connection->run(), [this, connection](const std::exception_ptr&) {
+      service.metrics.connections(--open);
+    });
+  }
+
+  template <typename Action>
+  void for_each(Action action) {
+    const std::lock_guard lock(mutex);
+    for (const auto& weak : all)
+      if (const auto connection = weak.lock()) action(*connection);
+  }
+
+  void close_listener() {
+    std::promise<void> closed;
+    asio::post(acceptor.get_executor(), [&] {
+      boost::system::error_code ignored;
+      acceptor.close(ignored);
+      closed.set_value();
+    });
+    closed.get_future().wait();
+  }
+
+  void wait_until_empty(steady_clock::time_point until) const {
+    while (open > 0 && steady_clock::now() < until)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+
+  Service& service;
+  asio::io_context context;
+  asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+  tcp::acceptor acceptor;
+  asio::thread_pool workers;
+  uint16_t port = 0;
+  std::atomic<int64_t> open = 0;
+  std::mutex mutex;
+  std::list<std::weak_ptr<Connection>> all;
+  std::vector<std::thread> threads;
+};
+
+HttpServer::HttpServer(const ListenOptions& options, Service& service)
+    : impl_(std::make_unique<Impl>(options, service)) {
+  impl_->acceptor = tcp::acceptor(asio::make_strand(impl_->context));
+  impl_->listen(endpoint_of(options));
+  asio::co_spawn(impl_->acceptor.get_executor(), impl_->accept(), asio::detached);
+  for (int i = 0; i < options.io_threads; ++i)
+    impl_->threads.emplace_back([impl = impl_.get()] { impl->context.run(); });
+}
+
+HttpServer::~HttpServer() {
+  impl_->close_listener();
+  impl_->for_each([](Connection& connection) { connection.close_now(); });
+  impl_->wait_until_empty(steady_clock::now() + kLastWords);
+  impl_->workers.join();
+  impl_->context.stop();
+  for (std::thread& thread : impl_->threads) thread.join();
+}
+
+uint16_t HttpServer::port() const { return impl_->port; }
+int64_t HttpServer::connections() const { return impl_->open; }
+
+void HttpServer::drain(double seconds) {
+  impl_->service.draining = true;
+  impl_->close_listener();
+  impl_->for_each([](Connection& connection) { connection.close_if_idle(); });
+  impl_->service.registry.drain(seconds);
+  impl_->wait_until_empty(steady_clock::now() +
+                          (seconds > 0 ? kLastWords : std::chrono::seconds(0)));
+  impl_->for_each([](Connection& connection) { connection.close_now(); });
+  impl_->wait_until_empty(steady_clock::now() + std::chrono::milliseconds(500));
+}
+
+}  // namespace weir
