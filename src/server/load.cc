@@ -102,8 +102,9 @@ class Load {
       asio::co_spawn(
           context_,
           [&]() -> asio::awaitable<void> {
-            result = co_await run_exchange(target_, addresses_,
-                                           {questions_[i].path, questions_[i].body, -1, 0});
+            // Named: g++ 12 destroys aggregate temporaries of a co_await twice.
+            const Exchange exchange{questions_[i].path, questions_[i].body, -1, 0};
+            result = co_await run_exchange(target_, addresses_, exchange);
           },
           asio::detached);
       context_.restart();
