@@ -45,7 +45,8 @@ struct alignas(16) ContextParams {
   uint32_t n_ctx;
   uint32_t n_batch;
   uint32_t n_ubatch;
-  unsigned char opaque[1012];
+  uint32_t n_seq_max;
+  unsigned char opaque[1008];
 };
 
 /// ggml_threadpool_params.
@@ -104,11 +105,13 @@ struct Options {
   int generate = 64;
   int threads = 2;
   int repeats = 3;
+  int sequences = 0;  // if not 0: aggregate decode of so many sequences in each batch, only
 };
 
 Options parse(int argc, char** argv) {
   const std::string usage =
-      "usage: llama_driver LIBRARY_FOLDER MODEL [-p TOKENS] [-n TOKENS] [-t THREADS] [-r REPEATS]";
+      "usage: llama_driver LIBRARY_FOLDER MODEL [-p TOKENS] [-n TOKENS] [-t THREADS] [-r REPEATS] "
+      "[-s SEQUENCES]";
   if (argc < 3 || argc % 2 == 0) die(usage);
   Options options;
   options.libraries = argv[1];
@@ -119,6 +122,7 @@ Options parse(int argc, char** argv) {
                   : flag == "-n" ? &options.generate
                   : flag == "-t" ? &options.threads
                   : flag == "-r" ? &options.repeats
+                  : flag == "-s" ? &options.sequences
                                  : nullptr;
     if (target == nullptr) die("unknown flag " + flag + "\n" + usage);
     *target = std::atoi(argv[i + 1]);
@@ -174,10 +178,46 @@ class Peer {
     return tokens / seconds.count();
   }
 
+  /// Tokens per second of all sequences together: each step decodes one token of each, with logits.
+  double run_sequences(int sequences, int tokens) {
+    auto* memory = llama_.get<Memory*(const Context*)>("llama_get_memory")(context_);
+    llama_.get<void(Memory*, bool)>("llama_memory_clear")(memory, false);
+    const auto count = static_cast<size_t>(sequences);
+    std::vector<Token> ids(count);
+    std::vector<int32_t> positions(count), ones(count, 1), numbers(count);
+    std::vector<int32_t*> pointers(count);
+    std::vector<int8_t> logits(count, 1);
+    for (size_t i = 0; i < count; ++i) {
+      numbers[i] = static_cast<int32_t>(i);
+      pointers[i] = &numbers[i];
+    }
+    std::uniform_int_distribution<Token> any(0, vocabulary_ - 1);
+    const auto start = std::chrono::steady_clock::now();
+    for (int32_t position = 0; position < tokens; ++position) {
+      for (size_t i = 0; i < count; ++i) {
+        ids[i] = any(random_);
+        positions[i] = position;
+      }
+      const Batch batch{sequences,   ids.data(),      nullptr,      positions.data(),
+                        ones.data(), pointers.data(), logits.data()};
+      if (decode_(context_, batch) != 0) die("llama_decode failed");
+      synchronize_(context_);
+    }
+    const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    const float* last = logits_(context_, -1);
+    if (last == nullptr || !std::isfinite(last[0])) die("the logits are not finite");
+    return sequences * tokens / seconds.count();
+  }
+
  private:
   void make_context(const Options& options) {
     auto params = llama_.get<ContextParams()>("llama_context_default_params")();
     params.n_ctx = static_cast<uint32_t>(std::max({512, options.prompt, options.generate}));
+    if (options.sequences > 0) {  // the context is split evenly between the sequences
+      params.n_ctx = static_cast<uint32_t>(
+          std::max(512, options.sequences * ((options.generate + 255) / 256 * 256)));
+      params.n_seq_max = static_cast<uint32_t>(options.sequences);
+    }
     params.n_batch = 512;
     params.n_ubatch = 512;
     context_ = llama_.get<Context*(Model*, ContextParams)>("llama_init_from_model")(model_, params);
@@ -188,6 +228,7 @@ class Peer {
     if (llama_.get<Count>("llama_n_ctx")(context_) < params.n_ctx ||
         llama_.get<Count>("llama_n_batch")(context_) != 512 ||
         llama_.get<Count>("llama_n_ubatch")(context_) != 512 ||
+        llama_.get<Count>("llama_n_seq_max")(context_) < params.n_seq_max ||
         llama_.get<int32_t(Context*)>("llama_n_threads")(context_) != options.threads) {
       die("the context is not as asked; the library's parameter structs have changed");
     }
@@ -239,6 +280,16 @@ std::string row(Peer& peer, const Options& options, int tokens, bool one_by_one)
 int run(int argc, char** argv) {
   const Options options = parse(argc, argv);
   Peer peer(options);
+  if (options.sequences > 0) {
+    peer.run_sequences(options.sequences, 2);  // warm-up
+    std::printf(
+        "{\"threads\":%d,\"rows\":[{\"test\":\"sequences%d\",\"tokens_per_second\":"
+        "{\"median\":%.3f}}]}\n",
+        options.threads, options.sequences,
+        peer.run_sequences(options.sequences, options.generate));
+    std::fflush(stdout);
+    std::_Exit(0);
+  }
   const std::string prompt = row(peer, options, options.prompt, false);
   const std::string generate = row(peer, options, options.generate, true);
   std::printf("{\"threads\":%d,\"system\":\"%s\",\"rows\":[%s,%s]}\n", options.threads,

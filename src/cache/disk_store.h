@@ -68,8 +68,9 @@ class DiskStore {
   DiskStore(const DiskStore&) = delete;
   DiskStore& operator=(const DiskStore&) = delete;
 
-  /// Fills `page` and returns true if the page of that key is here, has that very name and is
-  /// whole. Else false, and the content of `page` is undefined.
+  /// Fills `page` and returns true if the page of that key is here, has that very name (page_name()
+  /// of page_identity.h; `key` is its hash) and is whole. Else false, and the content of `page` is
+  /// undefined.
   bool get(const PageKey& key, std::string_view name, std::span<std::byte> page);
 
   /// Keeps a copy unless the key is here already, the queue is full or the store has stopped.

@@ -35,6 +35,7 @@ void add_selftest(Commands& commands);
 void add_synth(Commands& commands);
 void add_policy(Commands& commands);
 void add_serve(Commands& commands);
+void add_load(Commands& commands);
 void add_completion(Commands& commands);
 
 /// The model at `path`, or the embedded one where it is empty.

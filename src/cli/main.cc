@@ -81,6 +81,7 @@ int run(int argc, char** argv) {
   Commands commands{app, {}};
   weir::cli::add_run(commands);
   weir::cli::add_serve(commands);
+  weir::cli::add_load(commands);
   weir::cli::add_info(commands);
   weir::cli::add_tokenize(commands);
   weir::cli::add_bench(commands);

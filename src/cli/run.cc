@@ -186,7 +186,8 @@ int run(Options o) {
   if (o.threads != 0) native.threads = o.threads;
   if (o.context != 0) native.context_length = o.context;
   if (!o.kv_type.empty()) native.kv_type = o.kv_type;
-  native.max_batch = 1;  // the policy's batch is for a server
+  native.max_batch = 1;  // batch and cache of a policy are for a server
+  native.cache_folder.clear();
   check_memory_budget(o.policy.runtime, *model, native);
   const auto engine = make_native_engine(model, native);
   if (!interactive) return answer(model, *engine, o, prompt);

@@ -80,7 +80,9 @@ NativeOptions native_of(const Options& o) {
 }
 
 /// Opens a model, says what it will take, and makes its engine when there is room.
-PlannedModel open_planned(const ModelSource& source, const NativeOptions& native) {
+PlannedModel open_planned(const ModelSource& source, NativeOptions native) {
+  // One engine holds a cache folder; the word before the name keeps ".." a plain name.
+  if (!native.cache_folder.empty()) native.cache_folder += "/model-" + source.name;
   const auto model = open_model(source.path.string());
   PlannedModel planned;
   const auto type = dtype_by_name(native.kv_type);
@@ -203,7 +205,10 @@ int run(Options o) {
       memory ? static_cast<int64_t>(*memory) : machine_info().memory_available_bytes;
   registry_options.keep_alive_seconds = o.serve.keep_alive;
   registry_options.folder = o.serve.models;
-  const NativeOptions native = native_of(o);
+  NativeOptions native = native_of(o);
+  native.cache_notice = [&log](const std::string& text) {
+    log.write("warning", "prefix cache", {{"detail", text}});
+  };
   ModelRegistry registry(
       sources_of(o), [native](const ModelSource& source) { return open_planned(source, native); },
       registry_options);

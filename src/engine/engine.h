@@ -162,6 +162,9 @@ struct NativeOptions {
   int64_t swap_bytes = 0;         // RAM for the pages of preempted requests and evicted prefixes
   std::string cache_folder = {};  // prefixes that survive restarts; empty: none
   int64_t cache_bytes = 0;        // most bytes there
+  /// Told one sentence when that cache stops working (full disk, folder in use) and when it works
+  /// again. On any thread; must not throw.
+  std::function<void(const std::string&)> cache_notice = {};
 };
 inline constexpr int64_t kDefaultContext = 4096;
 

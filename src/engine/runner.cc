@@ -31,6 +31,8 @@ std::unique_ptr<PageStore> make_store(const NativeOptions& options) {
   DiskStoreOptions disk;
   disk.folder = options.cache_folder;
   if (options.cache_bytes > 0) disk.max_bytes = static_cast<uint64_t>(options.cache_bytes);
+  if (options.cache_notice)
+    disk.notice = [tell = options.cache_notice](bool, const std::string& text) { tell(text); };
   return std::make_unique<DiskTier>(std::move(disk));
 }
 

@@ -16,6 +16,9 @@ namespace {
 // percentile, and machines are uneven.
 constexpr double kPace = 1.6;
 
+// Pages brought from the store in one step: running streams wait for them.
+constexpr int64_t kRestoredBesideOthers = 8, kRestoredAlone = 64;
+
 }  // namespace
 
 Scheduler::Scheduler(PagePool& pool, PrefixIndex& index, SwapSpace* swap, SchedulerLimits limits)
@@ -91,8 +94,9 @@ const Plan& Scheduler::step(double now) {
   end_overdue(now);
   find_pages_for_decoding();
   admit();
+  int64_t pages = running_.size() > 1 ? kRestoredBesideOthers : kRestoredAlone;
   for (Request& r : running_)
-    if (r->may_restore) restore_stored(*r);
+    if (r->may_restore) restore_stored(*r, pages);
   plan_runs();
   return plan_;
 }

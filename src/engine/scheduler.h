@@ -108,7 +108,7 @@ class Scheduler {
   bool must_wait(RequestState& r, int64_t found);
   std::optional<size_t> victim_for(const RequestState& r) const;
   void restore_saved(RequestState& r, int64_t found);
-  void restore_stored(RequestState& r);
+  void restore_stored(RequestState& r, int64_t& pages);
   void find_pages_for_decoding();
   bool take_page(RequestState& r);
   void preempt(size_t index);

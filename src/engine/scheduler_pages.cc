@@ -11,9 +11,6 @@ using kernels::kPageTokens;
 
 namespace {
 
-// Pages restored from the store in one step for a request: running streams wait for them.
-constexpr int64_t kRestoredPages = 32;
-
 /// Complete pages that two texts have in common.
 int64_t common_pages(const std::vector<int32_t>& a, const std::vector<int32_t>& b) {
   const auto n = static_cast<ptrdiff_t>(std::min(a.size(), b.size()));
@@ -105,13 +102,13 @@ std::optional<size_t> Scheduler::victim_for(const RequestState& r) const {
 }
 
 /// Takes pages for all tokens (all positions it can come to need, if it was preempted often), with
-/// what path_ found. Changes nothing if they cannot be had.
+/// what the index has. Changes nothing if they cannot be had.
 bool Scheduler::try_admit(RequestState& r) {
   const bool whole = r.preemptions >= kMostPreemptions;
   const auto tokens = static_cast<int64_t>(r.tokens.size());
   const int64_t pages = div_up(whole ? r.asked.limit : tokens, kPageTokens);
   const auto root = r.asked.share ? index_.use_root(r.asked.identity) : PrefixIndex::kNone;
-  path_.clear();  // making way may have evicted what was found before
+  path_.clear();
   if (r.asked.share) index_.match(root, r.tokens, findable_pages(r), !r.admitted, path_);
   int64_t in_pool = 0;
   for (const auto node : path_) {
@@ -163,10 +160,11 @@ void Scheduler::restore_saved(RequestState& r, int64_t found) {
   drop_saved(r);
 }
 
-/// Brings pages of the prompt from the store into pages that the request holds already.
-void Scheduler::restore_stored(RequestState& r) {
+/// Brings pages of the prompt from the store into pages that the request holds already, at most
+/// `pages`, which is counted down.
+void Scheduler::restore_stored(RequestState& r, int64_t& pages) {
   const int64_t most = findable_pages(r);
-  for (int64_t i = 0; i < kRestoredPages; ++i) {
+  for (; pages > 0; --pages) {
     const auto page = static_cast<size_t>(r.computed / kPageTokens);
     r.may_restore = static_cast<int64_t>(page) < most && r.nodes.size() == page &&
                     r.computed % kPageTokens == 0;

@@ -30,8 +30,8 @@ double TokenBudget::plain_seconds(int64_t decoding) const {
 int64_t TokenBudget::prompt_tokens(int64_t decoding, int64_t most) {
   if (most <= 0) return 0;
   if (decoding == 0) {
-    if (per_token_alone_ <= 0) return most;
-    const double tokens = std::max(longest_ / per_token_alone_, kFewestAlone);
+    const double guess = per_token_alone_ > 0 ? longest_ / per_token_alone_ : 0;
+    const double tokens = std::isinf(longest_) ? longest_ : std::max(guess, kFewestAlone);
     return static_cast<int64_t>(std::min(tokens, static_cast<double>(most)));
   }
   if (plain_.empty()) plain_.resize(1);

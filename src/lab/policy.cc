@@ -183,8 +183,9 @@ const OptionTable<RuntimePolicy>& runtime_policy_options() {
     table.add({"batch"}, &S::batch, between(0, 1024), "Requests that run at the same time");
     table.add({"queue"}, &S::queue, between(0, 1 << 20), "Requests that wait; more are refused");
     table.add({"cache_folder"}, &S::cache_folder, bytes_at_most(kMaxPathBytes),
-              "Folder for prompts' KV pages that survive restarts; none: not kept");
-    table.add({"cache_size"}, &S::cache_size, bytes_at_most(32), "Most bytes there, like 4GiB");
+              "Folder where a server keeps the KV pages of prompts over restarts; none: not kept");
+    table.add({"cache_size"}, &S::cache_size, bytes_at_most(32),
+              "Most bytes there for each model, like 4GiB");
     return table;
   }();
   return kTable;

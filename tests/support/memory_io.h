@@ -3,6 +3,7 @@
 // kept in any combination, data in blocks, changes of the folder one by one. One folder only.
 #pragma once
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <map>

@@ -65,7 +65,7 @@ TEST(TokenBudget, NoStepTakesLongerThanIsAsked) {
   TokenBudget budget(1.6, 0.2);
   for (int i = 0; i < 20; ++i) {
     const int64_t tokens = budget.prompt_tokens(0, 256);
-    EXPECT_NEAR(static_cast<double>(tokens), i == 0 ? 256.0 : 200.0, 1.0);
+    EXPECT_NEAR(static_cast<double>(tokens), i == 0 ? 32.0 : 200.0, 1.0);
     budget.record(0, tokens, 0.001 * static_cast<double>(tokens));
   }
   for (int i = 0; i < 50; ++i) budget.record(0, 32, 9.0);
