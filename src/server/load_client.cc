@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/connect.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -63,6 +64,13 @@ class AnswerReader {
     std::string& body = parser_.get().body();
     take(stream_.push(body));
     body.clear();
+  }
+
+  /// The server closed the connection: the end of an answer without a length.
+  void end_of_file() {
+    beast::error_code error;
+    parser_.put_eof(error);
+    if (error) fail(Code::io, "the connection ended in the middle of the answer");
   }
 
   void finish() {
@@ -150,8 +158,14 @@ asio::awaitable<void> talk(const LoadTarget& target,
       exchange.bytes_per_second > 0 ? static_cast<size_t>(exchange.bytes_per_second) : kReadBytes;
   while (!reader.is_done()) {
     stream.expires_after(patience);
-    const size_t bytes = co_await stream.async_read_some(buffer.prepare(std::min(most, kReadBytes)),
-                                                         asio::use_awaitable);
+    beast::error_code error;
+    const size_t bytes =
+        co_await stream.async_read_some(buffer.prepare(std::min(most, kReadBytes)),
+                                        asio::redirect_error(asio::use_awaitable, error));
+    if (error == asio::error::eof)
+      reader.end_of_file();
+    else if (error)
+      throw boost::system::system_error(error);
     buffer.commit(bytes);
     reader.push(buffer);
     if (exchange.leave_after_pieces >= 0 && reader.is_stream() &&
