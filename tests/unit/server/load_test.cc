@@ -99,7 +99,9 @@ TEST(Load, CountsWhatAServerAnswers) {
 }
 
 TEST(Load, LeavesMidwayWithoutAnError) {
-  test::TestServer server;
+  test::TestServerOptions slow;
+  slow.engine.step = std::chrono::milliseconds(2);  // or all pieces come in one read
+  test::TestServer server(slow);
   LoadOptions options = small();
   options.disconnect = 1;
   const LoadReport report = run_load(target_of(server.port()), options);
