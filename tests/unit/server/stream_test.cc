@@ -191,8 +191,10 @@ TEST(Disconnect, CancelsAtEveryPlace) {
     client.send(bytes.substr(0, cut));
     client.reset();
   }
-  EXPECT_TRUE(soon([&] { return server.server().connections() == 0; }));
-  EXPECT_EQ(server.engine().counters().running, 0);
+  EXPECT_TRUE(soon([&] {
+    return server.server().connections() == 0 && server.engine().counters().running == 0;
+  }));
+  EXPECT_EQ(server.engine().counters().cancelled, cancelled);
   EXPECT_EQ(test::request(server.port(), "GET", "/health").status, 200);
 }
 
