@@ -41,6 +41,22 @@ std::string charsmap_of(const Metadata& metadata) {
   return {bytes.begin(), bytes.end()};
 }
 
+/// GGUF does not say which white space an added token swallows. The tokenizer.json of Phi-3 does:
+/// "<|user|>\nHi" is two tokens there, and the model was trained so. Phi-4, of the same
+/// architecture, has a byte-level vocabulary.
+std::vector<AddedToken> added_rules(const Metadata& metadata, const VocabularySpec& spec) {
+  if (metadata.get_or<std::string>("general.architecture", "") != "phi3") return {};
+  if (spec.kind != TokenizerKind::spm || spec.types.size() != spec.tokens.size()) return {};
+  std::vector<AddedToken> rules;
+  for (size_t id = 0; id < spec.tokens.size(); ++id) {
+    const bool added = spec.types[id] == TokenType::control ||
+                       spec.types[id] == TokenType::user_defined || spec.tokens[id] == "</s>";
+    if (!added || spec.tokens[id] == "<s>" || spec.tokens[id] == "<|endoftext|>") continue;
+    rules.push_back({.id = static_cast<int32_t>(id), .rstrip = true});
+  }
+  return rules;
+}
+
 VocabularySpec spec_of(const Metadata& metadata, const std::string& model) {
   const auto text = [](std::string_view name) { return "tokenizer.ggml." + std::string(name); };
   VocabularySpec spec;
@@ -67,6 +83,7 @@ VocabularySpec spec_of(const Metadata& metadata, const std::string& model) {
   spec.add_space_prefix = metadata.get<bool>(text("add_space_prefix"));
   spec.remove_extra_whitespaces = metadata.get_or<bool>(text("remove_extra_whitespaces"), false);
   spec.precompiled_charsmap = charsmap_of(metadata);
+  spec.added = added_rules(metadata, spec);
   return spec;
 }
 
