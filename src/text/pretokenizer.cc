@@ -97,29 +97,6 @@ void find_regex(std::string_view text, const Regex& regex, RegexScratch& scratch
   add(done, text.size(), false);
 }
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-
-/// Cuts before every digit that has a multiple of three digits of its run from it to the end. The
-/// published pattern, (?=(\d{3})+(?!\d)), says the same but looks ahead over the run at each digit.
-template <typename Emit>
-void cut_digit_triples(std::string_view text, Emit&& emit) {
-  size_t done = 0;
-  for (size_t at = 0; at < text.size();) {
-    if (!is_digit(text[at])) {
-      ++at;
-      continue;
-    }
-    size_t end = at;
-    while (end < text.size() && is_digit(text[end])) ++end;
-    for (size_t cut = at + (end - at) % 3; cut < end; cut += 3) {
-      if (cut > done) emit(text.substr(done, cut - done));
-      done = cut;
-    }
-    at = end;
-  }
-  if (done < text.size()) emit(text.substr(done));
-}
-
 }  // namespace
 
 struct PreTokenizer::Run {
@@ -167,11 +144,6 @@ void PreTokenizer::run(size_t step, std::string_view piece, bool first, const Ru
   switch (steps_[step].spec.kind) {
     case PreTokenizerStep::Kind::split:
       split(step, piece, first, context);
-      break;
-    case PreTokenizerStep::Kind::digit_triples:
-      cut_digit_triples(piece, [&](std::string_view part) {
-        run(step + 1, part, first && part.data() == piece.data(), context);
-      });
       break;
     case PreTokenizerStep::Kind::metaspace:
       metaspace(step, piece, first, context);

@@ -17,7 +17,7 @@ struct NamedPreTokenizer {
   bool ignore_merges = false;
   bool add_bos = false;  // if the file does not say
   bool add_sep = false;  // if the file does not say
-  bool nfc = false;      // the published tokenizer.json normalises to NFC
+  bool nfc = false;      // the published tokenizer normalises to NFC
 };
 
 /// Throws unsupported with the known names. An empty name is "default", as files without one mean.

@@ -119,12 +119,6 @@ void add_metaspace(const JsonFields& fields, Pipeline& pipeline) {
 
 void add_pattern_split(const JsonFields& fields, Pipeline& pipeline) {
   Pattern pattern = read_pattern(fields);
-  if (pattern.text == R"((?=(\d{3})+(?!\d)))") {
-    PreTokenizerStep step;
-    step.kind = PreTokenizerStep::Kind::digit_triples;
-    pipeline.pre_tokenizer.push_back(step);
-    return;
-  }
   PreTokenizerStep step;
   step.literal = !pattern.is_regex;
   step.pattern = std::move(pattern.text);

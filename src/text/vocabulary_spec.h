@@ -64,10 +64,9 @@ struct NormalizerStep {
 
 struct PreTokenizerStep {
   enum class Kind {
-    split,          // at the matches of `pattern`
-    digit_triples,  // runs of digits into groups of three, counted from the right
-    metaspace,      // ' ' becomes U+2581, one is prepended
-    prefix_space,   // a space before every piece that has none
+    split,         // at the matches of `pattern`
+    metaspace,     // ' ' becomes U+2581, one is prepended
+    prefix_space,  // a space before every piece that has none
   };
   /// What becomes of a match (names of the tokenizer.json format).
   enum class Behavior { isolated, removed, merged_with_previous, merged_with_next, contiguous };
