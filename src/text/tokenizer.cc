@@ -155,6 +155,12 @@ void Tokenizer::find_end_tokens(const VocabularySpec& spec) {
     if (id >= 0 && type(id) != TokenType::normal) end_tokens_.push_back(id);
   }
   std::sort(end_tokens_.begin(), end_tokens_.end());
+  // In the Harmony format of gpt-oss a turn has several messages: <|end|> ends a message,
+  // <|return|> or <|call|> the turn.
+  const Vocabulary& vocabulary = parts_->vocabulary;
+  if (vocabulary.find_any("<|return|>") >= 0 && vocabulary.find_any("<|call|>") >= 0) {
+    std::erase(end_tokens_, vocabulary.find_any("<|end|>"));
+  }
 }
 
 void Tokenizer::check_id(int32_t id) const {

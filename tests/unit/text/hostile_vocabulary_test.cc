@@ -45,6 +45,22 @@ TEST(HostileVocabulary, TheSmallOneIsFine) {
   EXPECT_THROW(tokenizer->decode(std::vector<int32_t>{-1}), Error);
 }
 
+/// <|end|> ends a turn of Phi-3, but only a message of gpt-oss.
+TEST(EndOfGeneration, EndIsNoneWhereReturnAndCallEndTheTurn) {
+  VocabularySpec spec = small_spm();
+  spec.tokens.insert(spec.tokens.end(), {"<|end|>", "<|return|>"});
+  spec.scores.resize(spec.tokens.size());
+  spec.types.resize(spec.tokens.size(), TokenType::control);
+  const int32_t end = 7;
+  EXPECT_TRUE(Tokenizer::create(spec)->is_end_of_generation(end));
+  spec.tokens.emplace_back("<|call|>");
+  spec.scores.resize(spec.tokens.size());
+  spec.types.resize(spec.tokens.size(), TokenType::control);
+  const auto tokenizer = Tokenizer::create(spec);
+  EXPECT_FALSE(tokenizer->is_end_of_generation(end));
+  for (const int32_t id : {2, 8, 9}) EXPECT_TRUE(tokenizer->is_end_of_generation(id));
+}
+
 TEST(HostileVocabulary, SpecialIdsMustBeInside) {
   for (const int32_t id :
        {7, -1, std::numeric_limits<int32_t>::max(), std::numeric_limits<int32_t>::min()}) {
