@@ -5,7 +5,8 @@
 #include "text/pretokenizer_table.h"
 
 #include <algorithm>
-#include <map>
+#include <array>
+#include <utility>
 
 #include <fmt/ranges.h>
 
@@ -118,8 +119,8 @@ constexpr std::string_view kAfmoeScripts =
     R"(|[\x{1780}-\x{17FF}]+|[\x{1000}-\x{109F}\x{AA60}-\x{AA7F}\x{A9E0}-\x{A9FF}]+)"
     R"(|[\x{AC00}-\x{D7AF}\x{1100}-\x{11FF}]+)";
 // A cut before every digit that has a multiple of three digits of its run from it to the end.
-constexpr std::string_view kDigitTriples = R"((?=(\d{3})+(?!\d)))";
-constexpr std::string_view kDigitTriplesLinear =
+// Published: (?=(\d{3})+(?!\d)).
+constexpr std::string_view kDigitTriples =
     R"((?<!\d)\d{0,2}\K(?=(?:\d{3})++(?!\d))|(?<=\d)\G\d{2}\K(?=\d))";
 constexpr std::string_view kPunctuationRuns = R"([\p{P}\$\+<=>\^~\|`]+)";
 
@@ -208,7 +209,7 @@ const std::vector<Family>& families() {
        .patterns = {"<sentinel:[0-9]+>", "(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z",
                     R"(([\t\n]|    |  ))", R"(\p{N})", R"([\p{P}!-/:-@\[-`{-~])", kGpt2Pattern},
        .add_bos = true},
-      {{"superbpe"}, {R"(\p{N}+)", kDigitTriplesLinear}},
+      {{"superbpe"}, {R"(\p{N}+)", kDigitTriples}},
   };
   return table;
 }
@@ -222,8 +223,15 @@ PreTokenizerStep isolated_split(std::string_view pattern) {
 }
 
 std::string linear_pattern(std::string_view pattern) {
-  if (pattern == R"(\s+$)") return std::string(kTrailingSpace);
-  if (pattern == kDigitTriples) return std::string(kDigitTriplesLinear);
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 4> kForms = {
+      {{R"(\s+$)", kTrailingSpace},
+       {R"((?=(\d{3})+(?!\d)))", kDigitTriples},
+       {R"(\d{1,3}(?=(?:\d{3})*\b))", kTinyAyaDigits},
+       {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+)",
+        kExaoneMoe}}};
+  for (const auto& [published, linear] : kForms) {
+    if (pattern == published) return std::string(linear);
+  }
   return std::string(pattern);
 }
 

@@ -192,14 +192,20 @@ TEST(PreTokenizer, PublishedExamples) {
 /// The rewritten patterns cut where the published ones cut.
 TEST(PreTokenizer, LinearFormsEqualThePublishedPatterns) {
   std::mt19937 random(6);
-  // Arabic digits, and a number that is no digit.
-  const std::vector<std::string> atoms = {" ", "\t", "a",      "x",      "1",     "2",
-                                          "3", "4",  "\u0665", "\u0666", "\u00BD"};
-  for (const char* published : {R"(\s+$)", R"((?=(\d{3})+(?!\d)))"}) {
+  // Arabic digits, a mark, and last a number that is no digit: only for the patterns whose \b does
+  // not ask whether it is a letter of a word, which PCRE2 and Oniguruma answer differently.
+  const std::vector<std::string> atoms = {" ", "\t", "a", "x",      "1",      "2",
+                                          "3", "4",  "-", "\u0665", "\u0301", "\u00BD"};
+  const std::vector<std::pair<const char*, uint32_t>> patterns = {
+      {R"(\s+$)", 5},
+      {R"((?=(\d{3})+(?!\d)))", 12},
+      {R"(\d{1,3}(?=(?:\d{3})*\b))", 10},
+      {R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+)",
+       12}};
+  for (const auto& [published, kinds] : patterns) {
     ASSERT_NE(linear_pattern(published), published);
     for (int i = 0; i < 3000; ++i) {
       std::string text;
-      const uint32_t kinds = i % 2 == 0 ? 5 : 11;  // the first five: mostly white space
       for (auto n = random() % 14; n > 0; --n) text += atoms[random() % kinds];
       EXPECT_EQ(words({isolated_split(published)}, text),
                 words({isolated_split(linear_pattern(published))}, text))
