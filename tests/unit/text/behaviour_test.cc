@@ -8,11 +8,15 @@
 #include <functional>
 #include <random>
 #include <set>
+#include <span>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "support/clock.h"
+#include "support/shared_data.h"
 #include "text/detokenizer.h"
 #include "text/pretokenizer_table.h"
+#include "text/sentencepiece_model.h"
 #include "text/tokenizer.h"
 #include "text/unicode_forms.h"
 #include "text/utf8.h"
@@ -250,6 +254,17 @@ TEST(LinearTime, EveryOtherKind) {
     if (!tokenizer) GTEST_SKIP() << "the shared vocabulary of " << name << " is absent";
     expect_linear(*tokenizer, name);
   }
+}
+
+TEST(LinearTime, Unigram) {
+  if (kSanitized) GTEST_SKIP() << kWhyNotSanitized;
+  const auto path = shared_data("tokenizers/sentencepiece/python/test/test_model.model");
+  if (!path) GTEST_SKIP() << "the shared SentencePiece test model is absent";
+  const std::string bytes = read_file(*path);
+  VocabularySpec spec = from_sentencepiece_model(std::as_bytes(std::span(bytes)));
+  ASSERT_EQ(spec.kind, TokenizerKind::unigram);
+  spec.add_bos = true;  // its normaliser leaves nothing of white space
+  expect_linear(*Tokenizer::create(spec), "unigram");
 }
 
 TEST(LinearTime, MarksInTheWorstOrderAreSortedInTime) {
