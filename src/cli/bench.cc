@@ -46,6 +46,16 @@ void add_bench(Commands& commands) {
       ->delimiter(',')
       ->check(tokens)
       ->capture_default_str();
+  c->add_option("-d,--depth", o->bench.depths,
+                "Tokens already in the cache, as 0,4096: multiples of 16")
+      ->delimiter(',')
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 20))
+      ->capture_default_str();
+  c->add_option("-b,--batch", o->bench.batches, "Sequences that generate together, as 1,4,16")
+      ->delimiter(',')
+      ->check(CLI::Range(int64_t{1}, int64_t{1024}))
+      ->capture_default_str();
+  c->add_flag("--profile", o->bench.profile, "Add where the time of the last run went");
   c->add_option("-r,--repeats", o->bench.repeats, "Counted runs of each row, after one warm-up")
       ->check(CLI::Range(1, 1000))
       ->capture_default_str();

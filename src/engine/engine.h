@@ -21,6 +21,7 @@
 namespace weir {
 
 class Model;
+class OpProfile;
 
 enum class Priority { interactive, normal, batch };
 
@@ -165,6 +166,8 @@ struct NativeOptions {
   /// Told one sentence when that cache stops working (full disk, folder in use) and when it works
   /// again. On any thread; must not throw.
   std::function<void(const std::string&)> cache_notice = {};
+  /// Gets the times of all steps; to be read while no request runs, and to outlive the engine.
+  OpProfile* profile = nullptr;
 };
 inline constexpr int64_t kDefaultContext = 4096;
 

@@ -57,11 +57,13 @@ Runner::Runner(std::shared_ptr<const Model> model, const NativeOptions& options)
       store_(make_store(options)),
       index_(pool_, swap_.slots() > 0 ? &swap_ : nullptr, store_.get(), fresh_seed()),
       scheduler_(pool_, index_, swap_.slots() > 0 ? &swap_ : nullptr,
-                 {.running = options.max_batch, .step_tokens = decoder_.max_tokens()}) {
+                 {.running = options.max_batch, .step_tokens = decoder_.max_tokens()}),
+      profile_(options.profile) {
   identity_.kv_type = options.kv_type;
   identity_.attention = "full";
   identity_.numerics = kernels::kNumericsVersion;
   if (store_ != nullptr) identity_.model = model_digest(*model_, device_);
+  device_.set_profile(profile_);
 }
 
 Capabilities Runner::capabilities() const {
@@ -160,6 +162,7 @@ bool Runner::step() {
   for (size_t i = 0; i < plan.runs.size(); ++i)
     if (outcomes_[i].ends) finish(plan.runs[i].request->id);
   if (store_ != nullptr) index_.persist(1);
+  if (profile_ != nullptr) profile_->add_total(seconds_between(begin, SteadyClock::now()));
   return true;
 }
 
@@ -257,7 +260,7 @@ void Runner::sample(std::span<const PlannedRun> runs, std::span<const LogitRow> 
     }
   };
   const auto count = static_cast<int64_t>(rows.size());
-  if (count == 1) return one(0);
+  device_.set_op(Op::sampling);
   device_.for_each_row(count, model_->config().vocabulary,
                        [&](int64_t i, int) { one(static_cast<size_t>(i)); });
 }

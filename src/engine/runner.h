@@ -79,6 +79,7 @@ class Runner {
   PrefixIdentity identity_;           // the tenant is that of the request at hand
   PrefixIndex index_;
   Scheduler scheduler_;
+  OpProfile* profile_;  // null: none
   SteadyClock::time_point start_ = SteadyClock::now();
 
   std::unordered_map<uint64_t, std::unique_ptr<Job>> jobs_;

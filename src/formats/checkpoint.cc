@@ -90,6 +90,7 @@ uint64_t Checkpoint::tensor_bytes() const {
 }
 
 uint64_t Checkpoint::file_bytes() const {
+  if (parts_.files.empty()) return tensor_bytes();
   uint64_t sum = 0;
   for (const auto& file : parts_.files) sum += file->bytes().size();
   return sum;

@@ -90,7 +90,7 @@ class Checkpoint {
   const std::string* document(const std::string& name) const;
 
   uint64_t tensor_bytes() const;  // sum over all tensors, without padding
-  uint64_t file_bytes() const;    // sum over all shards
+  uint64_t file_bytes() const;    // sum over all shards; tensor_bytes() if not from files
   int64_t parameters() const;     // elements of all tensors
 
  private:

@@ -1,9 +1,17 @@
 #include "lab/benchmark.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "device/cpu/op_profile.h"
+#include "engine/native_limits.h"
+#include "model/decoder.h"
 
 namespace weir {
 namespace {
@@ -17,24 +25,141 @@ void add_work(const Tensor& weight, double share, TokenWork& work, double& integ
   if (info(weight.type).kind != DTypeClass::real) integer_operations += 2 * elements * share;
 }
 
-/// A prompt of tokens that are in every vocabulary and differ from one another.
-std::vector<int32_t> prompt_of(int64_t tokens, int64_t vocabulary) {
+/// `depth` tokens that are the same in every run and `tokens` that are not; all are in every
+/// vocabulary.
+std::vector<int32_t> prompt_of(int64_t depth, int64_t tokens, int64_t run, int64_t vocabulary) {
   std::vector<int32_t> ids;
-  for (int64_t i = 0; i < tokens; ++i)
-    ids.push_back(static_cast<int32_t>((i * 7919 + 13) % vocabulary));
+  for (int64_t i = 0; i < depth + tokens; ++i) {
+    const int64_t salt = i < depth ? 0 : 31 * run;
+    ids.push_back(static_cast<int32_t>((i * 7919 + 13 + salt) % vocabulary));
+  }
   return ids;
 }
 
-/// One run: tokens a second of the prompt (generate 0) or of the generation.
-double one_run(Engine& engine, int64_t prompt, int64_t generate) {
+Request request_of(const Engine& engine, int64_t depth, int64_t tokens, int64_t run,
+                   int64_t generate) {
   Request request;
-  request.tokens = prompt_of(prompt, engine.capabilities().vocabulary);
+  request.tokens = prompt_of(depth, tokens, run, engine.capabilities().vocabulary);
   request.sampling.temperature = 0.0f;
   request.sampling.ignore_eos = true;
-  request.use_prefix_cache = false;  // every run computes its whole prompt
+  request.use_prefix_cache = depth > 0;  // else every run computes its whole prompt
   request.sampling.max_tokens = static_cast<int32_t>(generate + 1);
+  return request;
+}
+
+struct Test {
+  int64_t prompt, generate, depth = 0, batch = 1;
+
+  std::string name() const {
+    std::string name = generate == 0 ? fmt::format("pp{}", prompt) : fmt::format("tg{}", generate);
+    if (batch > 1) name += fmt::format("x{}", batch);
+    if (depth > 0) name += fmt::format("@{}", depth);
+    return name;
+  }
+};
+
+/// Tokens a second of the prompt (generate 0) or of the generation.
+double one_run(Engine& engine, const Test& test, int64_t run) {
+  const Request request = request_of(engine, test.depth, test.prompt, run, test.generate);
   const Statistics s = engine.run(request, [](const Event&) {});
-  return generate == 0 ? s.prefill_tokens_per_second() : s.decode_tokens_per_second();
+  return test.generate == 0 ? s.prefill_tokens_per_second() : s.decode_tokens_per_second();
+}
+
+/// Tokens a second of all sequences together, from when each has its first token.
+double batched_run(Engine& engine, const Test& test, int64_t run) {
+  using Clock = std::chrono::steady_clock;
+  std::mutex mutex;
+  std::condition_variable changed;
+  int64_t waiting = test.batch, over = 0, tokens = 0;
+  Clock::time_point start, last;
+  std::string error;
+  for (int64_t b = 0; b < test.batch; ++b)
+    engine.submit(request_of(engine, test.depth, test.prompt, run * test.batch + b, test.generate),
+                  [&, first = true](const Event& event) mutable {
+                    const std::lock_guard lock(mutex);
+                    if (event.token >= 0) {
+                      last = Clock::now();
+                      if (waiting == 0) ++tokens;
+                      if (first && --waiting == 0) start = last;
+                      first = false;
+                    }
+                    if (event.finish == FinishReason::error) error = event.detail;
+                    if (event.finish != FinishReason::none && ++over == test.batch)
+                      changed.notify_one();
+                  });
+  std::unique_lock lock(mutex);
+  changed.wait(lock, [&] { return over == test.batch; });
+  if (!error.empty()) fail(Code::internal, "a request of the batch failed: {}", error);
+  return static_cast<double>(tokens) / std::chrono::duration<double>(last - start).count();
+}
+
+BenchmarkRow row_of(const Test& test, std::vector<double> rates, const TokenWork& work,
+                    double kv_bytes, const Ceilings& ceilings) {
+  BenchmarkRow row;
+  row.test = test.name();
+  row.tokens = test.generate == 0 ? test.prompt : test.generate;
+  row.depth = test.depth;
+  row.batch = test.batch;
+  row.tokens_per_second = spread_of(std::move(rates));
+  const double rate = row.tokens_per_second.median;
+  if (test.generate > 0) {
+    const double behind = static_cast<double>(test.depth) + static_cast<double>(test.generate) / 2;
+    const double bytes = work.bytes / static_cast<double>(test.batch) + kv_bytes * behind;
+    row.ceiling = "read";
+    row.share_of_ceiling = rate * bytes / ceilings.read_bytes_per_second;
+    return row;
+  }
+  const double a_token = work.operations + work.head_operations / static_cast<double>(test.prompt);
+  row.ceiling = work.integer ? "int8" : "f32";
+  row.share_of_ceiling =
+      rate * a_token / (work.integer ? ceilings.int8_ops_per_second : ceilings.f32_ops_per_second);
+  return row;
+}
+
+std::vector<OpShare> shares_of(const OpProfile& profile) {
+  std::vector<OpShare> shares;
+  double left = profile.total();
+  const auto add = [&](std::string_view op, double seconds) {
+    shares.push_back({std::string(op), seconds, seconds / profile.total()});
+    left -= seconds;
+  };
+  for (size_t i = 0; i < kOps; ++i) add(kOpNames[i], profile.seconds(static_cast<Op>(i)));
+  add("waiting", profile.waiting());
+  add("between", left);
+  return shares;
+}
+
+std::vector<Test> tests_of(const BenchmarkOptions& o) {
+  std::vector<Test> tests;
+  for (const int64_t depth : o.depths) {
+    if (depth < 0 || depth % kernels::kPageTokens != 0)
+      fail(Code::invalid_argument, "a depth of {} tokens, expected a multiple of {}", depth,
+           kernels::kPageTokens);
+    for (const int64_t p : o.prompt_tokens) tests.push_back({p, 0, depth});
+    for (const int64_t batch : o.batches)
+      for (const int64_t n : o.generated_tokens) tests.push_back({1, n, depth, batch});
+  }
+  return tests;
+}
+
+NativeOptions native_of(const BenchmarkOptions& options, const std::vector<Test>& tests,
+                        OpProfile* profile) {
+  NativeOptions native;
+  native.threads = options.threads;
+  native.kv_type = options.kv_type;
+  native.prefill_chunk = 512;
+  native.profile = profile;
+  int64_t longest = 0, places = 0;
+  for (const Test& t : tests) {
+    const int64_t own = t.prompt + t.generate + 2 * kernels::kPageTokens;
+    longest = std::max(longest, t.depth + own);
+    // A cached prefix, and room for what earlier runs have left until it is evicted.
+    places = std::max(places, t.depth + (t.batch + 1) * own);
+    native.max_batch = std::max(native.max_batch, t.batch);
+  }
+  native.context_length = longest;
+  native.kv_tokens = std::max(places, longest);
+  return native;
 }
 
 }  // namespace
@@ -73,14 +198,9 @@ TokenWork token_work(const Model& model) {
 
 BenchmarkReport run_benchmark(const std::shared_ptr<const Model>& model,
                               const BenchmarkOptions& options, const BenchmarkProgress& progress) {
-  int64_t longest = 0;
-  for (const int64_t p : options.prompt_tokens) longest = std::max(longest, p);
-  for (const int64_t n : options.generated_tokens) longest = std::max(longest, n);
-  NativeOptions native;
-  native.threads = options.threads;
-  native.kv_type = options.kv_type;
-  native.context_length = longest + 16;
-  native.prefill_chunk = 512;
+  const std::vector<Test> tests = tests_of(options);
+  OpProfile profile;
+  const NativeOptions native = native_of(options, tests, options.profile ? &profile : nullptr);
   const auto engine = make_native_engine(model, native);
 
   BenchmarkReport report;
@@ -93,9 +213,7 @@ BenchmarkReport run_benchmark(const std::shared_ptr<const Model>& model,
   report.parameters = model->summary().parameters;
   report.model_bytes = model->summary().file_bytes;
 
-  const auto tests =
-      static_cast<int>(options.prompt_tokens.size() + options.generated_tokens.size());
-  const int steps = 1 + tests * (options.repeats + 1);
+  const int steps = 1 + static_cast<int>(tests.size()) * (options.repeats + 1);
   int step = 0;
   const auto tell = [&](const std::string& what) {
     if (progress) progress(step, steps, what);
@@ -105,29 +223,20 @@ BenchmarkReport run_benchmark(const std::shared_ptr<const Model>& model,
   report.ceilings = measure_ceilings(report.threads);
 
   const TokenWork work = token_work(*model);
-  const auto row = [&](const std::string& name, int64_t prompt, int64_t generate) {
+  const KvLayout kv = Decoder::kv_layout(model->config(), kv_type_named(options.kv_type));
+  const double kv_bytes = static_cast<double>(kv.page_bytes()) / kernels::kPageTokens;
+  for (const Test& test : tests) {
     std::vector<double> rates;
     for (int i = 0; i <= options.repeats; ++i) {  // the first one warms up
-      tell(name);
-      const double rate = one_run(*engine, prompt, generate);
+      tell(test.name());
+      profile.clear();
+      const double rate =
+          test.batch > 1 ? batched_run(*engine, test, i) : one_run(*engine, test, i);
       if (i > 0) rates.push_back(rate);
     }
-    BenchmarkRow r{name, generate == 0 ? prompt : generate, spread_of(rates), "", 0};
-    if (generate > 0) {
-      r.ceiling = "read";
-      r.share_of_ceiling =
-          r.tokens_per_second.median * work.bytes / report.ceilings.read_bytes_per_second;
-    } else {
-      const double a_token = work.operations + work.head_operations / static_cast<double>(prompt);
-      r.ceiling = work.integer ? "int8" : "f32";
-      r.share_of_ceiling =
-          r.tokens_per_second.median * a_token /
-          (work.integer ? report.ceilings.int8_ops_per_second : report.ceilings.f32_ops_per_second);
-    }
-    report.rows.push_back(r);
-  };
-  for (const int64_t p : options.prompt_tokens) row("pp" + std::to_string(p), p, 0);
-  for (const int64_t n : options.generated_tokens) row("tg" + std::to_string(n), 1, n);
+    report.rows.push_back(row_of(test, rates, work, kv_bytes, report.ceilings));
+    if (options.profile) report.rows.back().profile = shares_of(profile);
+  }
   report.peak_memory_bytes = peak_memory_bytes();
   if (progress) progress(steps, steps, "done");
   return report;

@@ -17,9 +17,12 @@ namespace weir {
 struct BenchmarkOptions {
   std::vector<int64_t> prompt_tokens = {512};
   std::vector<int64_t> generated_tokens = {64};
+  std::vector<int64_t> depths = {0};   // tokens already in the cache; multiples of 16
+  std::vector<int64_t> batches = {1};  // sequences that generate at the same time
   int repeats = 5;
   int threads = 0;
   std::string kv_type = "f16";
+  bool profile = false;  // with the times of every op in the last run of each row
 };
 
 /// Median and spread of the counted runs.
@@ -28,12 +31,20 @@ struct Spread {
 };
 Spread spread_of(std::vector<double> values);
 
+/// Seconds of one kind of op, or of "waiting" and "between", in one run of a row.
+struct OpShare {
+  std::string op;
+  double seconds = 0, share = 0;
+};
+
 struct BenchmarkRow {
-  std::string test;  // "pp512": a prompt of 512 tokens; "tg64": 64 tokens generated
-  int64_t tokens = 0;
+  std::string test;  // "pp512": a prompt of 512 tokens; "tg64": 64 tokens generated; "tg64x4": by
+                     // each of 4 sequences; "@4096": behind so many tokens in the cache
+  int64_t tokens = 0, depth = 0, batch = 1;
   Spread tokens_per_second;
   std::string ceiling;          // "int8", "f32" (arithmetic) or "read" (memory)
   double share_of_ceiling = 0;  // of the median
+  std::vector<OpShare> profile;
 };
 
 struct BenchmarkReport {
@@ -49,6 +60,7 @@ struct BenchmarkReport {
 /// `progress` gets steps done, steps in all and what runs now.
 using BenchmarkProgress = std::function<void(int, int, const std::string&)>;
 
+/// Throws invalid_argument for a depth that is no multiple of a page.
 BenchmarkReport run_benchmark(const std::shared_ptr<const Model>& model,
                               const BenchmarkOptions& options, const BenchmarkProgress& progress);
 

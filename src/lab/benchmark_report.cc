@@ -19,19 +19,36 @@ std::string heading(const BenchmarkReport& r) {
       r.ceilings.f32_ops_per_second / 1e9);
 }
 
+/// "matmul 91.2 %, attention 5.0 %, …" of the parts above a thousandth.
+std::string profile_line(const BenchmarkRow& row) {
+  std::string text;
+  for (const OpShare& share : row.profile)
+    if (share.share >= 0.001)
+      text += fmt::format("{}{} {:.1f} %", text.empty() ? "" : ", ", share.op, 100 * share.share);
+  return text;
+}
+
+int name_width(const BenchmarkReport& r) {
+  size_t width = 8;
+  for (const BenchmarkRow& row : r.rows) width = std::max(width, row.test.size());
+  return static_cast<int>(width);
+}
+
 }  // namespace
 
 std::string report_table(const BenchmarkReport& r) {
   std::string text = heading(r) + "\n";
-  text += fmt::format("{:<8} {:>12} {:>10} {:>10}   {}\n", "test", "tokens/s", "min", "max",
+  const int width = name_width(r);
+  text += fmt::format("{:<{}} {:>12} {:>10} {:>10}   {}\n", "test", width, "tokens/s", "min", "max",
                       "share of ceiling");
   for (const BenchmarkRow& row : r.rows) {
     const auto filled = static_cast<size_t>(std::clamp(row.share_of_ceiling, 0.0, 1.0) * 20 + 0.5);
     std::string bar;
     for (size_t i = 0; i < 20; ++i) bar += i < filled ? "█" : "·";
-    text += fmt::format("{:<8} {:>12.2f} {:>10.2f} {:>10.2f}   {} {:.0f} % of {}\n", row.test,
-                        row.tokens_per_second.median, row.tokens_per_second.min,
+    text += fmt::format("{:<{}} {:>12.2f} {:>10.2f} {:>10.2f}   {} {:.0f} % of {}\n", row.test,
+                        width, row.tokens_per_second.median, row.tokens_per_second.min,
                         row.tokens_per_second.max, bar, 100 * row.share_of_ceiling, row.ceiling);
+    if (!row.profile.empty()) text += fmt::format("{:<{}} {}\n", "", width, profile_line(row));
   }
   return text;
 }
@@ -40,11 +57,14 @@ std::string report_markdown(const BenchmarkReport& r) {
   std::string text = heading(r) +
                      "\n\n| test | tokens/s (median) | min | max | share of ceiling |\n"
                      "|---|---:|---:|---:|---:|\n";
-  for (const BenchmarkRow& row : r.rows)
+  std::string profiles;
+  for (const BenchmarkRow& row : r.rows) {
     text += fmt::format("| {} | {:.2f} | {:.2f} | {:.2f} | {:.0f} % of {} |\n", row.test,
                         row.tokens_per_second.median, row.tokens_per_second.min,
                         row.tokens_per_second.max, 100 * row.share_of_ceiling, row.ceiling);
-  return text;
+    if (!row.profile.empty()) profiles += fmt::format("\n{}: {}\n", row.test, profile_line(row));
+  }
+  return text + profiles;
 }
 
 std::string report_csv(const BenchmarkReport& r) {
@@ -68,15 +88,21 @@ std::string report_json(const BenchmarkReport& r) {
                       {"int8_ops_per_second", r.ceilings.int8_ops_per_second},
                       {"f32_ops_per_second", r.ceilings.f32_ops_per_second}};
   json["rows"] = nlohmann::ordered_json::array();
-  for (const BenchmarkRow& row : r.rows)
+  for (const BenchmarkRow& row : r.rows) {
     json["rows"].push_back({{"test", row.test},
                             {"tokens", row.tokens},
+                            {"depth", row.depth},
+                            {"batch", row.batch},
                             {"tokens_per_second",
                              {{"median", row.tokens_per_second.median},
                               {"min", row.tokens_per_second.min},
                               {"max", row.tokens_per_second.max}}},
                             {"ceiling", row.ceiling},
                             {"share_of_ceiling", row.share_of_ceiling}});
+    for (const OpShare& share : row.profile)
+      json["rows"].back()["profile"].push_back(
+          {{"op", share.op}, {"seconds", share.seconds}, {"share", share.share}});
+  }
   return json.dump(2) + "\n";
 }
 

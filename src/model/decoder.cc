@@ -102,6 +102,7 @@ void Decoder::embed(const Batch& batch) {
   for (const SequenceRun& run : batch.runs)
     for (int64_t i = 0; i < run.rows; ++i)
       positions_[static_cast<size_t>(run.first_row + i)] = static_cast<int32_t>(run.start + i);
+  device_.set_op(Op::embedding);
   const int64_t width = config_.width;
   const auto scale = static_cast<float>(config_.embedding_scale);
   stream_.reset(tokens_, width);
@@ -131,6 +132,7 @@ void Decoder::advance(std::span<float* const> parts, const Norm& post, const Nor
                       Forms readers) {
   const int64_t width = config_.width, stride = stream_.stride();
   const auto scale = static_cast<float>(config_.residual_scale);
+  device_.set_op(Op::norm);
   normed_.reset(tokens_, width);
   normed_.declare(readers);
   device_.for_each_row(tokens_, 4 * width, [&](int64_t t, int) {
@@ -172,6 +174,7 @@ void Decoder::attention(const LayerWeights& layer, int64_t index,
        .out = base + q + k,
        .out_stride = stride},
   }};
+  device_.set_op(Op::matmul);
   matmul(device_, normed_, in);
 
   const bool windowed = c.is_windowed(index);
@@ -191,6 +194,7 @@ void Decoder::attention(const LayerWeights& layer, int64_t index,
   rows.cos = rope.cos();
   rows.sin = rope.sin();
   rows.pairs = rope.pairs();
+  device_.set_op(Op::attention);
   prepare_attention(device_, rows, runs, index);
 
   const AttentionShape shape{.layer = index,
@@ -203,6 +207,7 @@ void Decoder::attention(const LayerWeights& layer, int64_t index,
                        .bias = layer.attn_output.bias,
                        .out = attention_out_.row(0),
                        .out_stride = attention_out_.stride()};
+  device_.set_op(Op::matmul);
   matmul(device_, mixed_, {&out, 1});
 }
 
@@ -254,6 +259,7 @@ void Decoder::mixture(const ExpertWeights& experts, float* out) {
 }
 
 void Decoder::feed_forward(const LayerWeights& layer, int64_t index, float* out) {
+  device_.set_op(Op::matmul);
   if (config_.has_experts(index)) {
     mixture(layer.experts, out);
     return;
@@ -329,6 +335,7 @@ std::span<const LogitRow> Decoder::logits(const Batch& batch) {
   if (logits_.size() < bytes) logits_ = Buffer(bytes);
   auto* const out = reinterpret_cast<float*>(logits_.data());
 
+  device_.set_op(Op::head);
   last_.reset(count, config_.width);
   last_.declare(form_of(weights_.output.weight.type));
   device_.for_each_row(count, 4 * config_.width, [&](int64_t i, int) {

@@ -79,7 +79,7 @@ class Load {
   void make_questions() {
     const LoadOptions& o = options_;
     if (!o.trace.empty()) {
-      for (const Arrival& arrival : o.trace)
+      for (const TraceArrival& arrival : o.trace)
         questions_.push_back(
             make_question(o, static_cast<int64_t>(questions_.size()),
                           std::min(arrival.prompt_tokens, o.max_prompt),
@@ -154,6 +154,7 @@ class Load {
   }
 
   asio::awaitable<void> stream(bool slow) {
+    if (!slow) ++measured_;
     while (more()) {
       if (!slow) ++started_;
       co_await ask(random_() % questions_.size(), slow);
@@ -164,6 +165,7 @@ class Load {
         co_await timer.async_wait(asio::use_awaitable);
       }
     }
+    if (!slow && --measured_ == 0) context_.stop();  // slow readers would go on for hours
   }
 
   asio::awaitable<void> ask(size_t which, bool slow) {
@@ -241,7 +243,7 @@ class Load {
   steady_clock::time_point start_;
   LoadReport report_;
   std::vector<double> first_, gaps_, refusals_;
-  int64_t started_ = 0;
+  int64_t started_ = 0, measured_ = 0;
   double last_end_ = 0;
   bool refused_last_ = false;
 };
@@ -253,8 +255,8 @@ void check(const LoadOptions& o) {
     fail(Code::invalid_argument, "streams, distinct, tokens, speed and time must be positive");
   if (!(o.disconnect >= 0 && o.disconnect <= 1) || !(o.long_share >= 0 && o.long_share <= 1))
     fail(Code::invalid_argument, "the shares must be from 0 to 1");
-  if ((o.slow_streams > 0) != (o.slow_bytes_per_second > 0) || o.slow_streams >= o.streams + 1)
-    fail(Code::invalid_argument, "slow readers need a pace and a number of at most all {} streams",
+  if ((o.slow_streams > 0) != (o.slow_bytes_per_second > 0) || o.slow_streams >= o.streams)
+    fail(Code::invalid_argument, "slow readers need a pace and must be fewer than the {} streams",
          o.streams);
 }
 

@@ -14,14 +14,14 @@
 namespace weir {
 
 struct LoadOptions {
-  std::string model;           // empty: the server's first
-  int64_t streams = 8;         // closed loop: so many requests at the same time
-  double seconds = 10;         // no new requests after that
-  int64_t requests = 0;        // if not 0: so many, however long it takes
-  double rate = 0;             // open loop: so many arrivals a second (Poisson), if not 0
-  std::vector<Arrival> trace;  // open loop: these arrivals, if any
-  double speed = 1;            // the trace runs so many times faster
-  int64_t distinct = 16;       // different requests that are drawn from
+  std::string model;                // empty: the server's first
+  int64_t streams = 8;              // closed loop: so many requests at the same time
+  double seconds = 10;              // no new requests after that
+  int64_t requests = 0;             // if not 0: so many, however long it takes
+  double rate = 0;                  // open loop: so many arrivals a second (Poisson), if not 0
+  std::vector<TraceArrival> trace;  // open loop: these arrivals, if any
+  double speed = 1;                 // the trace runs so many times faster
+  int64_t distinct = 16;            // different requests that are drawn from
   int64_t short_words = 12, long_words = 200;
   double long_share = 0.25;
   int64_t max_tokens = 48;

@@ -69,8 +69,9 @@ class AnswerReader {
   /// The server closed the connection: the end of an answer without a length.
   void end_of_file() {
     beast::error_code error;
-    parser_.put_eof(error);
-    if (error) fail(Code::io, "the connection ended in the middle of the answer");
+    if (parser_.got_some()) parser_.put_eof(error);
+    if (error || !parser_.is_done())
+      fail(Code::io, "the connection ended in the middle of the answer");
   }
 
   void finish() {

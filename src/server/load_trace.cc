@@ -38,7 +38,7 @@ double azure_seconds(const std::string& text, size_t line) {
   return static_cast<double>(timegm(&tm)) + seconds;
 }
 
-Arrival azure_row(std::string_view row, size_t line) {
+TraceArrival azure_row(std::string_view row, size_t line) {
   const auto first = row.find(','), second = row.find(',', first + 1);
   if (first == std::string_view::npos || second == std::string_view::npos)
     fail(Code::bad_format, "line {} of the trace: expected three columns", line);
@@ -47,7 +47,7 @@ Arrival azure_row(std::string_view row, size_t line) {
           count(row.substr(second + 1), line)};
 }
 
-Arrival mooncake_row(std::string_view row, size_t line) {
+TraceArrival mooncake_row(std::string_view row, size_t line) {
   const auto json = nlohmann::json::parse(row, nullptr, false);
   const auto number = [&](const char* name) {
     const auto at = json.is_object() ? json.find(name) : json.end();
@@ -67,8 +67,8 @@ Arrival mooncake_row(std::string_view row, size_t line) {
 
 }  // namespace
 
-std::vector<Arrival> parse_trace(std::string_view content) {
-  std::vector<Arrival> arrivals;
+std::vector<TraceArrival> parse_trace(std::string_view content) {
+  std::vector<TraceArrival> arrivals;
   bool azure = false;
   for (size_t line = 1; !content.empty(); ++line) {
     const auto end = std::min(content.find('\n'), content.size());
@@ -82,10 +82,11 @@ std::vector<Arrival> parse_trace(std::string_view content) {
       arrivals.push_back(azure ? azure_row(row, line) : mooncake_row(row, line));
   }
   if (arrivals.empty()) fail(Code::bad_format, "the trace has no rows");
-  std::stable_sort(arrivals.begin(), arrivals.end(),
-                   [](const Arrival& a, const Arrival& b) { return a.seconds < b.seconds; });
+  std::stable_sort(
+      arrivals.begin(), arrivals.end(),
+      [](const TraceArrival& a, const TraceArrival& b) { return a.seconds < b.seconds; });
   const double start = arrivals.front().seconds;
-  for (Arrival& arrival : arrivals) arrival.seconds -= start;
+  for (TraceArrival& arrival : arrivals) arrival.seconds -= start;
   return arrivals;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/thread_pool.h"
 #include "base/work_split.h"
+#include "device/cpu/op_profile.h"
 #include "kernels/kernels.h"
 #include "tensor/tensor.h"
 
@@ -21,6 +22,11 @@ class CpuDevice {
   int threads() const { return pool_.size(); }
   const kernels::KernelTable& table() const { return table_; }
 
+  /// Regions add their times to `profile`, which must outlive them; null: none.
+  void set_profile(OpProfile* profile) { profile_ = profile; }
+  /// What the next regions count as.
+  void set_op(Op op) { op_ = op; }
+
   /// 64-byte aligned memory of a thread, enough for every kernel.
   std::byte* scratch(int thread) {
     return scratch_.data() + static_cast<size_t>(thread) * kScratchBytes;
@@ -30,10 +36,16 @@ class CpuDevice {
   /// f(0, 1). `work` is in multiply-adds or touched floats, whichever is more.
   template <typename F>
   void run(int64_t work, const F& f) {
-    if (work < kSmallWork || pool_.size() == 1)
-      f(0, 1);
-    else
-      pool_.run(f);
+    const bool alone = work < kSmallWork || pool_.size() == 1;
+    if (profile_ != nullptr) {
+      OpProfile::Region region(*profile_, op_, alone ? 1 : pool_.size());
+      const auto measured = [&](int thread, int threads) {
+        region.measure(thread, [&] { f(thread, threads); });
+      };
+      alone ? measured(0, 1) : pool_.run(measured);
+    } else {
+      alone ? f(0, 1) : pool_.run(f);
+    }
   }
 
   /// Calls f(thread, begin, end) until [0, units) is covered, in pieces of `grain` units and more,
@@ -41,11 +53,11 @@ class CpuDevice {
   template <typename F>
   void split(int64_t units, int64_t grain, int64_t work, const F& f) {
     if (work < kSmallWork || pool_.size() == 1) {
-      f(0, 0, units);
+      run(0, [&](int, int) { f(0, 0, units); });
       return;
     }
     split_.reset(units, grain);
-    pool_.run([&](int thread, int) {
+    run(work, [&](int thread, int) {
       for (int64_t begin = 0, end = 0; split_.claim(thread, begin, end);) f(thread, begin, end);
     });
   }
@@ -68,6 +80,8 @@ class CpuDevice {
   ThreadPool pool_;
   WorkSplit split_;
   const kernels::KernelTable& table_;
+  OpProfile* profile_ = nullptr;
+  Op op_ = Op::matmul;
   Buffer scratch_;
 };
 
