@@ -16,6 +16,8 @@
 #include "base/file.h"
 #include "cli/command.h"
 #include "engine/registry.h"
+#include "lab/benchmark.h"
+#include "lab/ceilings.h"
 #include "lab/embedded_model.h"
 #include "lab/policy.h"
 #include "server/http_server.h"
@@ -27,6 +29,7 @@ namespace {
 
 constexpr int64_t kBatch = 8;  // requests at the same time, unless said
 constexpr timespec kLook{0, 50'000'000};
+constexpr size_t kProbeBytes = size_t{96} << 20;
 constexpr double kHurrySeconds = 0.9;  // from the second signal to the end
 
 using Texts = std::map<std::string, std::vector<std::string>>;
@@ -93,6 +96,7 @@ PlannedModel open_planned(const ModelSource& source, NativeOptions native) {
       model->memory(context, type.value_or(DType::f16), native.prefill_chunk);
   planned.plan.weights = one.weights;
   planned.plan.workspace = one.workspace;
+  planned.plan.bytes_per_token = token_work(*model).bytes;
   planned.plan.kv_cache =
       static_cast<int64_t>(planned_memory(*model, native)) - one.weights - one.workspace;
   planned.start = [model, native] { return make_native_engine(model, native); };
@@ -130,13 +134,15 @@ void show_start(const Options& o, const HttpServer& server, ModelRegistry& regis
       continue;
     }
     const Capabilities& can = *model.capabilities;
+    const double rate =
+        measure_read_bandwidth(can.threads, kProbeBytes, 3) / model.plan.bytes_per_token;
     text += fmt::format(
         "  model    {}: context {} tokens{}\n"
         "  memory   {} of {}: weights {}, KV cache {}, working {}\n"
-        "  compute  {} with {} threads\n",
+        "  compute  {} with {} threads; memory lets one stream make up to {:.{}f} tokens/s\n",
         model.name, can.context_length, can.chat_template ? "" : ", no chat template",
         gb(model.plan.total()), gb(budget), gb(model.plan.weights), gb(model.plan.kv_cache),
-        gb(model.plan.workspace), can.isa, can.threads);
+        gb(model.plan.workspace), can.isa, can.threads, rate, rate < 10 ? 1 : 0);
   }
   text += fmt::format("  access   {}\n", has_keys ? "with an API key"
                                                   : "without a key, for who can reach the address");

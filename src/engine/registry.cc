@@ -29,7 +29,8 @@ steady_clock::duration seconds(double value) {
 }
 
 std::string gigabytes(int64_t bytes) {
-  return fmt::format("{:.2f} GB", static_cast<double>(bytes) / 1e9);
+  const auto b = static_cast<double>(bytes);
+  return b < 1e9 ? fmt::format("{:.1f} MB", b / 1e6) : fmt::format("{:.2f} GB", b / 1e9);
 }
 
 }  // namespace

@@ -34,6 +34,7 @@ struct MemoryPlan {
   int64_t weights = 0;  // mapped from the file
   int64_t kv_cache = 0;
   int64_t workspace = 0;
+  double bytes_per_token = 0;  // weights that one generated token reads
   int64_t total() const { return weights + kv_cache + workspace; }
 };
 

@@ -39,6 +39,21 @@ double rate(ThreadPool& pool, int64_t (*probe)(int64_t)) {
 
 }  // namespace
 
+double measure_read_bandwidth(int threads, size_t bytes, int repeats) {
+  ThreadPool pool(threads);
+  const kernels::KernelTable& table = kernels::active_table();
+  Buffer memory(bytes);
+  // Memory that was never written is one page of zeros over and over, which the caches hold.
+  std::memset(memory.data(), 1, bytes);
+  const double seconds = best_seconds(repeats, [&] {
+    pool.run([&](int index, int count) {
+      const size_t share = bytes / static_cast<size_t>(count) / 4096 * 4096;
+      table.probe_read(memory.data() + static_cast<size_t>(index) * share, share);
+    });
+  });
+  return static_cast<double>(bytes) / seconds;
+}
+
 Ceilings measure_ceilings(int threads) {
   constexpr size_t kBytes = size_t{256} << 20;  // far beyond any cache
   ThreadPool pool(threads);
@@ -47,16 +62,7 @@ Ceilings measure_ceilings(int threads) {
   c.threads = threads;
   c.int8_ops_per_second = rate(pool, table.probe_int8);
   c.f32_ops_per_second = rate(pool, table.probe_fma);
-  Buffer memory(kBytes);
-  // Memory that was never written is one page of zeros over and over, which the caches hold.
-  std::memset(memory.data(), 1, kBytes);
-  const double seconds = best_seconds(10, [&] {
-    pool.run([&](int index, int count) {
-      const size_t share = kBytes / static_cast<size_t>(count) / 4096 * 4096;
-      table.probe_read(memory.data() + static_cast<size_t>(index) * share, share);
-    });
-  });
-  c.read_bytes_per_second = static_cast<double>(kBytes) / seconds;
+  c.read_bytes_per_second = measure_read_bandwidth(threads, kBytes, 10);
   return c;
 }
 

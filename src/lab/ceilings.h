@@ -2,6 +2,7 @@
 // threads. The yardstick of every benchmark row.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace weir {
@@ -12,6 +13,9 @@ struct Ceilings {
   double int8_ops_per_second = 0;    // dot products in registers; multiply and add count two
   double f32_ops_per_second = 0;     // FMA in registers; counts two
 };
+
+/// Bytes a second, the best of `repeats` walks over `bytes` of memory.
+double measure_read_bandwidth(int threads, size_t bytes, int repeats);
 
 /// Takes about a second. Best of several short runs, so that a busy moment does not count.
 Ceilings measure_ceilings(int threads);

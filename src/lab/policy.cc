@@ -149,6 +149,11 @@ std::optional<uint64_t> RuntimePolicy::cache_bytes() const {
   return parse_byte_size(cache_size);
 }
 
+std::optional<uint64_t> RuntimePolicy::swap_bytes() const {
+  if (swap_size.empty()) return std::nullopt;
+  return parse_byte_size(swap_size);
+}
+
 const OptionTable<EnginePolicy>& engine_policy_options() {
   static const OptionTable<EnginePolicy> kTable = [] {
     OptionTable<EnginePolicy> table;
@@ -182,6 +187,10 @@ const OptionTable<RuntimePolicy>& runtime_policy_options() {
               "Budget for weights, KV cache and scratch, like 6GiB; more is refused at the start");
     table.add({"batch"}, &S::batch, between(0, 1024), "Requests that run at the same time");
     table.add({"queue"}, &S::queue, between(0, 1 << 20), "Requests that wait; more are refused");
+    table.add({"kv_tokens"}, &S::kv_tokens, between(0, 1 << 30),
+              "Places in the KV cache for all requests together; 0: context times batch");
+    table.add({"swap_size"}, &S::swap_size, bytes_at_most(32),
+              "Memory for KV pages that others need, like 1GiB; none: they are computed again");
     table.add({"cache_folder"}, &S::cache_folder, bytes_at_most(kMaxPathBytes),
               "Folder where a server keeps the KV pages of prompts over restarts; none: not kept");
     table.add({"cache_size"}, &S::cache_size, bytes_at_most(32),
@@ -261,6 +270,8 @@ NativeOptions apply_runtime(const RuntimePolicy& policy, NativeOptions options) 
   if (!policy.kv_type.empty()) options.kv_type = policy.kv_type;
   if (policy.batch != 0) options.max_batch = policy.batch;
   if (policy.queue != 0) options.max_queue = policy.queue;
+  if (policy.kv_tokens != 0) options.kv_tokens = policy.kv_tokens;
+  if (const auto bytes = policy.swap_bytes()) options.swap_bytes = static_cast<int64_t>(*bytes);
   if (!policy.cache_folder.empty()) options.cache_folder = policy.cache_folder;
   if (const auto bytes = policy.cache_bytes()) options.cache_bytes = static_cast<int64_t>(*bytes);
   return options;

@@ -32,14 +32,17 @@ struct RuntimePolicy {
   int32_t threads = 0;
   int32_t context = 0;  // tokens
   std::string kv_type;
-  std::string memory;  // budget for weights, KV pages and scratch: "6GiB"
-  int32_t batch = 0;   // requests that run at the same time
-  int32_t queue = 0;   // requests that wait
+  std::string memory;     // budget for weights, KV pages and scratch: "6GiB"
+  int32_t batch = 0;      // requests that run at the same time
+  int32_t queue = 0;      // requests that wait
+  int32_t kv_tokens = 0;  // places in the KV cache for all requests together
+  std::string swap_size;  // "1GiB"
   std::string cache_folder;
   std::string cache_size;  // "4GiB"
 
   std::optional<uint64_t> memory_bytes() const;
   std::optional<uint64_t> cache_bytes() const;
+  std::optional<uint64_t> swap_bytes() const;
 };
 
 struct AuditPolicy {

@@ -50,6 +50,8 @@ runtime:
   memory: 1.5GiB
   batch: 8
   cache_folder: /var/cache
+  kv_tokens: 2048
+  swap_size: 1MiB
   cache_size: 4096
 audit:
   version: 1.0
@@ -79,6 +81,8 @@ metadata:
   EXPECT_EQ(native.threads, 2);
   EXPECT_EQ(native.context_length, 1024);
   EXPECT_EQ(native.kv_type, "f32");
+  EXPECT_EQ(native.kv_tokens, 2048);
+  EXPECT_EQ(native.swap_bytes, 1 << 20);
   EXPECT_EQ(native.max_batch, 8);
   EXPECT_EQ(native.cache_folder, "/var/cache");
   EXPECT_EQ(native.cache_bytes, 4096);

@@ -112,8 +112,8 @@ TEST(Registry, MakesRoomOrRefusesWithNumbers) {
     registry.acquire("c");
     // c is idle and goes, a is in use and stays: not enough.
     const std::string message = error_of([&] { registry.acquire("b"); }, Code::unavailable);
-    EXPECT_THAT(message, HasSubstr("needs 0.60 GB"));
-    EXPECT_THAT(message, HasSubstr("0.60 GB of the 1.00 GB"));
+    EXPECT_THAT(message, HasSubstr("needs 600.0 MB"));
+    EXPECT_THAT(message, HasSubstr("600.0 MB of the 1.00 GB"));
     EXPECT_TRUE(registry.status("a")->loaded);
     EXPECT_FALSE(registry.status("c")->loaded);
   }
