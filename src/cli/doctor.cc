@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/cpu.h"
+#include "base/sensors.h"
 #include "cli/command.h"
 #include "kernels/kernels.h"
 #include "lab/ceilings.h"
@@ -14,19 +15,6 @@ namespace weir::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Temperature sensors the system offers: name and degrees Celsius.
-std::vector<std::pair<std::string, double>> sensors() {
-  std::vector<std::pair<std::string, double>> found;
-  std::error_code error;
-  for (const auto& zone : fs::directory_iterator("/sys/class/thermal", error)) {
-    std::ifstream type(zone.path() / "type"), value(zone.path() / "temp");
-    std::string name;
-    double milli = 0;
-    if (type >> name && value >> milli) found.emplace_back(name, milli / 1000);
-  }
-  return found;
-}
 
 std::vector<std::string> gpus() {
   std::vector<std::string> found;
@@ -86,7 +74,10 @@ void print_json(const MachineInfo& m, const Ceilings& c, const std::vector<Fit>&
   json["int8_ops_per_second"] = c.int8_ops_per_second;
   json["f32_ops_per_second"] = c.f32_ops_per_second;
   json["sensors"] = nlohmann::ordered_json::object();
-  for (const auto& [name, degrees] : sensors()) json["sensors"][name] = degrees;
+  const Sensors sensors = read_sensors();
+  for (const auto& [name, degrees] : sensors.celsius) json["sensors"][name] = degrees;
+  json["energy_joules"] = nlohmann::ordered_json::object();
+  for (const auto& [name, joules] : sensors.joules) json["energy_joules"][name] = joules;
   json["gpus"] = gpus();
   for (const Fit& fit : models)
     json["models"].push_back({{"shape", fit.shape->name},
@@ -118,10 +109,11 @@ void print_text(const MachineInfo& m, const Ceilings& c, const std::vector<Fit>&
        fmt::format("{:.1f} GB/s with {} threads", c.read_bytes_per_second / 1e9, c.threads));
   line("int8 peak", fmt::format("{:.0f} GOPS", c.int8_ops_per_second / 1e9));
   line("f32 peak", fmt::format("{:.0f} GFLOPS", c.f32_ops_per_second / 1e9));
-  const auto temperatures = sensors();
-  line("sensors", temperatures.empty() ? "none" : "");
-  for (const auto& [name, degrees] : temperatures)
+  const Sensors sensors = read_sensors();
+  line("sensors", sensors.celsius.empty() && sensors.joules.empty() ? "none" : "");
+  for (const auto& [name, degrees] : sensors.celsius)
     line("", fmt::format("{} {:.0f} °C", name, degrees));
+  for (const auto& [name, joules] : sensors.joules) line("", name + ": energy counter");
   const auto cards = gpus();
   line("GPUs", cards.empty() ? "none found" : fmt::format("{}", fmt::join(cards, ", ")));
   text += fmt::format("\n{:<16} {:<8} {:>10} {:>6} {:>22}\n", "model shape", "type", "size", "fits",

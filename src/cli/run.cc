@@ -188,6 +188,11 @@ int run(Options o) {
   if (!o.kv_type.empty()) native.kv_type = o.kv_type;
   native.max_batch = 1;  // batch and cache of a policy are for a server
   native.cache_folder.clear();
+  if (const auto budget = o.policy.runtime.memory_bytes()) {
+    Fitted fitted = fit_memory(o.policy.runtime, *model, native, *budget);
+    native = std::move(fitted.options);
+    if (!fitted.said.empty()) std::fprintf(stderr, "weir: %s\n", fitted.said.c_str());
+  }
   check_memory_budget(o.policy.runtime, *model, native);
   const auto engine = make_native_engine(model, native);
   if (!interactive) return answer(model, *engine, o, prompt);

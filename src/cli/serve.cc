@@ -83,10 +83,15 @@ NativeOptions native_of(const Options& o) {
 }
 
 /// Opens a model, says what it will take, and makes its engine when there is room.
-PlannedModel open_planned(const ModelSource& source, NativeOptions native) {
+PlannedModel open_planned(const ModelSource& source, NativeOptions native,
+                          const RuntimePolicy& policy, uint64_t budget, EventLog& log) {
   // One engine holds a cache folder; the word before the name keeps ".." a plain name.
   if (!native.cache_folder.empty()) native.cache_folder += "/model-" + source.name;
   const auto model = open_model(source.path.string());
+  Fitted fitted = fit_memory(policy, *model, std::move(native), budget);
+  native = std::move(fitted.options);
+  if (!fitted.said.empty())
+    log.write("warning", "smaller settings", {{"model", source.name}, {"detail", fitted.said}});
   PlannedModel planned;
   const auto type = dtype_by_name(native.kv_type);
   const int64_t context = native.context_length > 0
@@ -216,7 +221,11 @@ int run(Options o) {
     log.write("warning", "prefix cache", {{"detail", text}});
   };
   ModelRegistry registry(
-      sources_of(o), [native](const ModelSource& source) { return open_planned(source, native); },
+      sources_of(o),
+      [native, &o, &log,
+       budget = static_cast<uint64_t>(registry_options.memory_bytes)](const ModelSource& source) {
+        return open_planned(source, native, o.policy.runtime, budget, log);
+      },
       registry_options);
   for (const ModelStatus& model : registry.list())
     if (model.pinned) registry.acquire(model.name);

@@ -191,6 +191,8 @@ const OptionTable<RuntimePolicy>& runtime_policy_options() {
               "Places in the KV cache for all requests together; 0: context times batch");
     table.add({"swap_size"}, &S::swap_size, bytes_at_most(32),
               "Memory for KV pages that others need, like 1GiB; none: they are computed again");
+    table.add({"fit"}, &S::fit, {},
+              "Where memory does not suffice, take F16 keys and values, then a shorter context");
     table.add({"cache_folder"}, &S::cache_folder, bytes_at_most(kMaxPathBytes),
               "Folder where a server keeps the KV pages of prompts over restarts; none: not kept");
     table.add({"cache_size"}, &S::cache_size, bytes_at_most(32),
@@ -288,6 +290,24 @@ uint64_t planned_memory(const Model& model, const NativeOptions& options) {
   const int64_t tokens = options.kv_tokens != 0 ? options.kv_tokens : *shared;
   return static_cast<uint64_t>(model.memory(tokens, *type, options.prefill_chunk).total() +
                                options.swap_bytes);
+}
+
+Fitted fit_memory(const RuntimePolicy& policy, const Model& model, NativeOptions options,
+                  uint64_t budget) {
+  constexpr int64_t kShortest = 512;
+  Fitted fitted{std::move(options), ""};
+  NativeOptions& o = fitted.options;
+  if (!policy.fit || planned_memory(model, o) <= budget) return fitted;
+  const std::string type = o.kv_type;
+  if (o.kv_type == "f32") o.kv_type = "f16";
+  if (o.context_length == 0)
+    o.context_length = std::min<int64_t>(model.config().context, kDefaultContext);
+  const int64_t wanted = o.context_length;
+  while (planned_memory(model, o) > budget && o.context_length > kShortest)
+    o.context_length = std::max(kShortest, o.context_length / 2);
+  fitted.said = fmt::format("to fit in {:.1f} MB: context {} of {} tokens, KV cache {}",
+                            static_cast<double>(budget) / 1e6, o.context_length, wanted, o.kv_type);
+  return fitted;
 }
 
 void check_memory_budget(const RuntimePolicy& policy, const Model& model,

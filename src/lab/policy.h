@@ -37,6 +37,7 @@ struct RuntimePolicy {
   int32_t queue = 0;      // requests that wait
   int32_t kv_tokens = 0;  // places in the KV cache for all requests together
   std::string swap_size;  // "1GiB"
+  bool fit = false;       // smaller settings rather than a refusal
   std::string cache_folder;
   std::string cache_size;  // "4GiB"
 
@@ -82,6 +83,16 @@ NativeOptions apply_runtime(const RuntimePolicy& policy, NativeOptions options);
 
 /// Bytes that an engine over `model` takes: weights, KV pages, scratch, swap space.
 uint64_t planned_memory(const Model& model, const NativeOptions& options);
+
+/// With `policy.fit`, smaller settings whose plan is within `budget`, as far as that helps: F16
+/// keys and values, then half the context again and again, down to 512 tokens. `said` is a sentence
+/// about what was given up, or empty.
+struct Fitted {
+  NativeOptions options;
+  std::string said;
+};
+Fitted fit_memory(const RuntimePolicy& policy, const Model& model, NativeOptions options,
+                  uint64_t budget);
 
 /// Throws limit_exceeded with both numbers if that is above the policy's budget.
 void check_memory_budget(const RuntimePolicy& policy, const Model& model,

@@ -10,6 +10,7 @@
 
 #include <cstdio>
 
+#include "base/sensors.h"
 #include "server/metrics_engine.h"
 
 namespace weir {
@@ -82,6 +83,10 @@ struct Metrics::Parts {
   pm::Gauge& memory =
       family(registry, pm::BuildGauge(), "process_resident_memory_bytes", "Resident memory")
           .Add({});
+  pm::Family<pm::Gauge>& heat =
+      family(registry, pm::BuildGauge(), "weir_temperature_celsius", "Temperature by sensor");
+  pm::Family<pm::Gauge>& energy = family(registry, pm::BuildGauge(), "weir_energy_joules_total",
+                                         "Energy the machine used, by domain; wraps");
   pm::Gauge& cpu = family(registry, pm::BuildGauge(), "process_cpu_seconds_total",
                           "Processor time, user and system")
                        .Add({});
@@ -117,6 +122,11 @@ void Metrics::connections(int64_t open) { parts_->open.Set(static_cast<double>(o
 std::string Metrics::text(ModelRegistry& registry) {
   parts_->memory.Set(static_cast<double>(resident_bytes()));
   parts_->cpu.Set(cpu_seconds());
+  const Sensors sensors = read_sensors();
+  for (const SensorReading& r : sensors.celsius)
+    parts_->heat.Add({{"sensor", r.name}}).Set(r.value);
+  for (const SensorReading& r : sensors.joules)
+    parts_->energy.Add({{"domain", r.name}}).Set(r.value);
   auto families = parts_->registry.Collect();
   add_engine_families(registry, families);
   return pm::TextSerializer().Serialize(families);

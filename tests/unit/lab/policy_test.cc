@@ -193,6 +193,24 @@ TEST(Policy, SizesInWords) {
     EXPECT_THROW(parse_byte_size(text), Error) << text;
 }
 
+TEST(Policy, FitsMemoryOnlyWhenAskedTo) {
+  const auto model = load_embedded_model();
+  NativeOptions options;
+  options.kv_type = "f32";
+  options.max_batch = 64;
+  RuntimePolicy runtime;
+  const uint64_t whole = planned_memory(*model, options);
+  EXPECT_EQ(fit_memory(runtime, *model, options, whole / 2).options.kv_type, "f32");
+  runtime.fit = true;
+  EXPECT_EQ(fit_memory(runtime, *model, options, whole).said, "");
+  const Fitted half = fit_memory(runtime, *model, options, whole * 6 / 10);
+  EXPECT_EQ(half.options.kv_type, "f16");
+  EXPECT_LE(planned_memory(*model, half.options), whole * 6 / 10);
+  EXPECT_THAT(half.said, HasSubstr("KV cache f16"));
+  // What no setting can reach is left for the check to refuse.
+  EXPECT_EQ(fit_memory(runtime, *model, options, 1000).options.context_length, 512);
+}
+
 TEST(Policy, BudgetNamesBothNumbers) {
   const auto model = load_embedded_model();
   RuntimePolicy runtime;
