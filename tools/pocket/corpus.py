@@ -30,7 +30,7 @@ class Builder:
         self.rng = random.Random(seed)
         self.stories = story_texts
         self.facts = known
-        self.banned = {facts.plain(h) for f in known for h in f.held_out}
+        self.banned = {facts.plain(h) for f in known for h in f.held_out + f.exam}
         self.asker = stories.Asker(story_texts)
         self.talker = Talker()
         self.deck: list[facts.Fact] = []
@@ -40,7 +40,7 @@ class Builder:
             self.deck = self.rng.sample(self.facts, len(self.facts))
         fact = self.deck.pop()
         while True:
-            question = facts.vary(self.rng.choice(self.rng.choice(fact.train)), self.rng)
+            question = facts.vary(fact.draw(self.rng), self.rng)
             asked = facts.dress(question, self.rng)
             if facts.plain(asked) not in self.banned:
                 return [["user", asked], ["assistant", fact.answer]]
@@ -98,12 +98,13 @@ class Builder:
 
 def check(documents: list[dict], known: list[facts.Fact]) -> None:
     asked = {facts.plain(text) for d in documents for role, text in d["turns"] if role == "user"}
-    asked |= {facts.plain(q) for f in known for line in f.train for q in line}
-    held = [h for f in known for h in f.held_out]
+    asked |= {facts.plain(q) for f in known for line in [*f.train, f.written] for q in line}
+    held = [h for f in known for h in f.held_out + f.exam]
     leaked = [h for h in held if facts.plain(h) in asked]
-    weak = [f.name for f in known if f.key not in f.answer or len(f.held_out) < 2 or not f.train]
+    weak = [f.name for f in known if f.key not in f.answer or len(f.held_out) < 2 or len(f.exam) < 2 or not f.train]
     shared = [q for q, n in Counter(
-        q for f in known for q in {facts.plain(x) for line in f.train for x in line}).items() if n > 1]
+        q for f in known
+        for q in {facts.plain(x) for line in [*f.train, f.written] for x in line}).items() if n > 1]
     if leaked or weak or shared:
         raise SystemExit(f"leaked {leaked}, weak facts {weak}, questions of two facts {shared[:20]}")
     print(f"check: {len(known)} facts, {len(held)} held-out questions, {len(asked)} training questions, "

@@ -41,14 +41,16 @@ class Judge:
                                   temperature, 0.9, rng)
         return self.tokenizer.decode(ids)
 
-    def held_out(self, known: list[facts.Fact], show: bool) -> tuple[int, int]:
-        """(right, asked): each held-out question once as a person would spell it properly."""
+    def questions(self, known: list[facts.Fact], kind: str, show: bool) -> tuple[int, int]:
+        """(right, asked): each `held_out` or `exam` question once, properly spelled."""
         right = asked = 0
         for fact in known:
-            for question in fact.held_out:
-                spelled = facts.polish(question.rstrip("?"))
-                if question.endswith("?"):
-                    spelled = spelled[:-1] + "?"
+            for question in getattr(fact, kind):
+                spelled = question
+                if question == question.lower():
+                    spelled = facts.polish(question.rstrip("?"))
+                    if question.endswith("?"):
+                        spelled = spelled[:-1] + "?"
                 said = self.answer(spelled)
                 asked += 1
                 right += fact.key in said
@@ -80,8 +82,10 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     judge = Judge(args.work / f"{args.name}.pt", Tokenizer.load(args.work / "tokenizer.json"))
     print(f"step {judge.saved['step']}, {judge.saved['tokens']} tokens, seed {judge.saved['seed']}")
-    right, asked = judge.held_out(facts.load(HERE / "data"), args.show)
-    print(f"held-out questions about Weir: {right} of {asked} right ({100 * right / asked:.1f} %)")
+    known = facts.load(HERE / "data")
+    for kind, title in (("exam", "examination, written blind"), ("held_out", "held-out questions")):
+        right, asked = judge.questions(known, kind, args.show)
+        print(f"{title}: {right} of {asked} right ({100 * right / asked:.1f} %)")
     if args.sums:
         right = judge.sums(args.sums, seed=7, show=args.show)
         print(f"sums: {right} of {args.sums} right")

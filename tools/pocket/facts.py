@@ -2,8 +2,11 @@
 
 A fact is a block of lines: an identifier, then `k:` the key phrase that a right answer must
 contain, `a:` the answer, `q:` training questions and `h:` held-out questions. Training questions
-may hold `{one|other}` choices and the macros below; every combination is a question. A held-out
-question never becomes a training question, whatever its case and punctuation.
+may hold `{one|other}` choices and the macros below; every combination is a question.
+data/questions.txt adds training questions without patterns, data/exam.txt an examination that was
+written by someone who saw nothing but the answers; both have `= identifier` lines, each followed by
+its questions. A held-out question never becomes a training question, whatever its case and
+punctuation.
 """
 
 from __future__ import annotations
@@ -73,7 +76,15 @@ class Fact:
     key: str = ""
     answer: str = ""
     train: list[list[str]] = field(default_factory=list)  # one list for each `q:` line
+    written: list[str] = field(default_factory=list)  # training questions, each written by itself
     held_out: list[str] = field(default_factory=list)
+    exam: list[str] = field(default_factory=list)  # held out too, and written blind
+
+    def draw(self, rng: random.Random) -> str:
+        """One training question: as written, or from a pattern, each pattern as often as any other."""
+        if self.written and rng.random() < 0.7:
+            return rng.choice(self.written)
+        return rng.choice(rng.choice(self.train))
 
 
 def plain(question: str) -> str:
@@ -87,6 +98,16 @@ def expand(pattern: str) -> list[str]:
     pieces = [p[1:-1].split("|") if p.startswith("{") else [p]
               for p in re.split(r"(\{[^{}]*\})", pattern)]
     return [" ".join("".join(p).split()) for p in itertools.product(*pieces)]
+
+
+def read_lists(path: Path) -> dict[str, list[str]]:
+    lists: dict[str, list[str]] = {}
+    for line in path.read_text().splitlines():
+        if line.startswith("= "):
+            lists[line[2:]] = []
+        else:
+            lists[next(reversed(lists))].append(line)
+    return lists
 
 
 def load(folder: Path) -> list[Fact]:
@@ -111,8 +132,13 @@ def load(folder: Path) -> list[Fact]:
                 else:
                     raise ValueError(f"{path.name}: expected k, a, q or h, found {line!r}")
             facts.append(fact)
-    banned = {plain(h) for f in facts for h in f.held_out}
+    for name, questions in read_lists(folder / "questions.txt").items():
+        next(f for f in facts if f.name == name).written = questions
+    for name, questions in read_lists(folder / "exam.txt").items():
+        next(f for f in facts if f.name == name).exam = questions
+    banned = {plain(h) for f in facts for h in f.held_out + f.exam}
     for fact in facts:
+        fact.written = [q for q in fact.written if plain(q) not in banned]
         fact.train = [[q for q in line if plain(q) not in banned] for line in fact.train]
         fact.train = [line for line in fact.train if line]
     return facts
