@@ -38,6 +38,7 @@ class TerminalEditor final : public LineEditor {
     prompt_ = prompt;
     abandoned_ = false;
     int length = 0;
+    el_set(editor_, EL_PREP_TERM, 1);  // or a Ctrl-C right behind the prompt would be a signal
     const char* typed = el_gets(editor_, &length);
     Line line;
     if (abandoned_) {
