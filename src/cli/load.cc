@@ -66,6 +66,7 @@ void add_load(Commands& commands) {
   c->add_flag("--verify", load.verify,
               "Run each distinct request alone first and compare every text with that");
   c->add_flag("--allow-shed", load.allow_shed, "429 and 503 with Retry-After are no errors");
+  c->add_flag("!--no-chat", load.chat, "Only completions: for models without a chat template");
   c->add_flag("--json", o->json, "Print the figures as JSON");
 }
 

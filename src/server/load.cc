@@ -36,7 +36,7 @@ Question make_question(const LoadOptions& o, int64_t index, int64_t words, int64
   std::string text = "Tell me about";
   for (int64_t i = 0; i < words; ++i) (text += ' ') += kWords[random() % std::size(kWords)];
   Request request;
-  const bool chat = index % 2 == 0;
+  const bool chat = o.chat && index % 2 == 0;
   if (chat)
     request.messages.push_back({"user", text, {}});
   else

@@ -29,6 +29,7 @@ struct LoadOptions {
   double disconnect = 0;              // share of requests whose client leaves midway
   int64_t slow_bytes_per_second = 0;  // pace of slow readers, if not 0
   int64_t slow_streams = 0;           // how many streams read slowly; the others are measured
+  bool chat = true;  // half of the requests; false: only completions, for models without a template
   bool verify = false;
   bool allow_shed = false;  // 429 and 503 with Retry-After are no errors
   uint64_t seed = 1;
