@@ -27,7 +27,8 @@ const std::string kChat =
 
 TEST(Serve, AnswersAndShowsWhatItIs) {
   ServedProgram program({});
-  for (const char* text : {"pocket: context", "memory", "weights", "KV cache", "threads", "tokens/s"})
+  for (const char* text :
+       {"pocket: context", "memory", "weights", "KV cache", "threads", "tokens/s"})
     EXPECT_THAT(program.output(), HasSubstr(text));
   const auto whole = request(program.port(), "POST", "/v1/chat/completions", "{" + kChat + "}");
   ASSERT_EQ(whole.status, 200) << whole.body;
