@@ -132,8 +132,10 @@ TEST(Keys, EveryRouteButHealthNeedsOne) {
   test::TestServerOptions options;
   options.keys = {"first-secret-key", "other-secret-key"};
   test::TestServer server(options);
+  int requests = 1;
   for (const Route& route : routes()) {
     SCOPED_TRACE(route.path);
+    requests += 10;
     const std::string method(route.method), path(route.path);
     const bool open = path == "/health";
     EXPECT_EQ(route.access == Access::open, open);
@@ -151,7 +153,7 @@ TEST(Keys, EveryRouteButHealthNeedsOne) {
       EXPECT_NE(test::request(server.port(), method, path, "{}", header).status, 401) << header;
   }
   EXPECT_EQ(test::request(server.port(), "GET", "/no/such/route").status, 401);
-  EXPECT_EQ(server.log().find("secret-key"), std::string::npos);
+  EXPECT_EQ(server.log(requests).find("secret-key"), std::string::npos);
 }
 
 TEST(Keys, StandForTenants) {

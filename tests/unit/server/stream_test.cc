@@ -419,7 +419,7 @@ TEST(Log, HoldsNoPromptAndOneLineAnEvent) {
                 R"({"prompt":"canary-prompt","max_tokens":1,"canary-name\r\nforged":1})");
   test::request(server.port(), "POST", "/generate", R"({"prompt":"canary-prompt"})");
   test::request(server.port(), "GET", "/x%0D%0Aforged?canary-query");
-  const std::string log = server.log();
+  const std::string log = server.log(3);
   EXPECT_THAT(log, Not(HasSubstr("canary")));
   EXPECT_THAT(log, Not(HasSubstr("\nforged")));
   EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 3);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <thread>
 
 namespace weir::test {
 namespace {
@@ -40,9 +41,15 @@ FakeEngine& TestServer::engine() {
   return dynamic_cast<FakeEngine&>(registry_.acquire("fake").engine());
 }
 
-std::string TestServer::log() const {
-  const std::lock_guard lock(log_text_->first);
-  return log_text_->second;
+std::string TestServer::log(int lines) const {
+  for (int attempt = 0;; ++attempt) {
+    {
+      const std::lock_guard lock(log_text_->first);
+      const std::string& text = log_text_->second;
+      if (attempt == 1000 || std::count(text.begin(), text.end(), '\n') >= lines) return text;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
 }
 
 std::string Response::header(std::string name) const {

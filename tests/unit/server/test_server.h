@@ -28,7 +28,9 @@ class TestServer {
   HttpServer& server() { return *server_; }
   /// Of the model "fake".
   FakeEngine& engine();
-  std::string log() const;
+  /// What was logged, once it is `lines` events (the last of a request comes after its answer) or
+  /// five seconds have passed.
+  std::string log(int lines) const;
   ModelRegistry& registry() { return registry_; }
 
  private:
