@@ -83,7 +83,8 @@ class TerminalEditor final : public LineEditor {
     // While a line is edited, Ctrl-C is a key like others; a signal could hit at any time. (Taking
     // the character away alone, "intr=", has no effect in libedit 3.1.)
     el_set(editor_, EL_SETTY, "-d", "-isig", nullptr);
-    el_set(editor_, EL_ADDFN, "weir-abandon", "Abandon the line", &TerminalEditor::abandon);
+    // el_set copies these two strings and never frees them.
+    el_wset(editor_, EL_ADDFN, L"weir-abandon", L"Abandon the line", &TerminalEditor::abandon);
     el_set(editor_, EL_BIND, "^C", "weir-abandon", nullptr);
     el_set(editor_, EL_BIND, "^R", "em-inc-search-prev", nullptr);
     // The keys of common terminals that libedit does not know by itself.
@@ -114,7 +115,7 @@ class TerminalEditor final : public LineEditor {
     return *static_cast<TerminalEditor*>(data);
   }
   static char* prompt(EditLine* editor) { return self(editor).prompt_.data(); }
-  static unsigned char abandon(EditLine* editor, int) {
+  static unsigned char abandon(EditLine* editor, wint_t) {
     self(editor).abandoned_ = true;
     std::fputs("^C\n", stdout);
     return CC_NEWLINE;
