@@ -16,6 +16,7 @@ from pathlib import Path
 
 import facts
 import stories
+from tales import Teller
 from talk import Talker
 
 HERE = Path(__file__).resolve().parent
@@ -33,6 +34,7 @@ class Builder:
         self.banned = {facts.plain(h) for f in known for h in f.held_out + f.exam}
         self.asker = stories.Asker(story_texts)
         self.talker = Talker()
+        self.teller = Teller(HERE / "data" / "tales.txt")
         self.deck: list[facts.Fact] = []
 
     def fact_turn(self) -> list[list[str]]:
@@ -52,6 +54,11 @@ class Builder:
     def sum_turn(self) -> list[list[str]]:
         question, answer = self.talker.sum(self.rng)
         return [["user", facts.dress(question, self.rng, extras=False)], ["assistant", answer]]
+
+    def tale_turn(self) -> list[list[str]]:
+        subject, tale = self.teller.tell(self.rng)
+        ask = self.rng.choice(stories.Asker.TELL if subject else stories.Asker.ANY).format(x=subject)
+        return [["user", facts.dress(ask, self.rng)], ["assistant", tale]]
 
     def story_turn(self, story: str) -> list[list[str]]:
         return [["user", facts.dress(self.asker.ask(story, self.rng), self.rng)], ["assistant", story]]
@@ -83,6 +90,16 @@ class Builder:
             turns += self.short_turn(self.rng.choice(["weir", "talk", "talk", "sum"]))
         return {"kind": "request", "turns": turns}
 
+    def tale_chat(self) -> dict:
+        """A tale, now and then with a short turn before or after it."""
+        turns = self.opening()
+        if self.rng.random() < 0.12:
+            turns += self.short_turn(self.rng.choice(["weir", "talk", "talk", "sum"]))
+        turns += self.tale_turn()
+        if self.rng.random() < 0.12:
+            turns += self.short_turn(self.rng.choice(["weir", "talk", "talk", "sum"]))
+        return {"kind": "tale", "turns": turns}
+
     def build(self, passes: int, talks: dict[str, int]):
         for i, story in enumerate(self.stories):
             kind = "story" if i % HELD_OUT_STORY else "held_out_story"
@@ -93,7 +110,10 @@ class Builder:
                     yield self.story_chat(story)
         for kind, count in talks.items():
             for _ in range(count):
-                yield self.drill() if kind == "drill" else self.conversation(kind)
+                if kind == "tale":
+                    yield self.tale_chat()
+                else:
+                    yield self.drill() if kind == "drill" else self.conversation(kind)
 
 
 def check(documents: list[dict], known: list[facts.Fact]) -> None:
@@ -125,7 +145,8 @@ def main() -> None:
     if args.stories is None:
         parser.error("expected --stories FOLDER")
     builder = Builder(stories.load(args.stories), known, args.seed)
-    documents = list(builder.build(passes=3, talks={"weir": 30000, "drill": 60000, "talk": 8000, "sum": 10000}))
+    documents = list(builder.build(passes=3, talks={"weir": 30000, "drill": 60000, "talk": 8000, "sum": 10000,
+                                              "tale": 20000}))
     check(documents, known)
     if args.check:
         return

@@ -122,8 +122,9 @@ def main() -> None:
         saved = torch.load(path)
         model.load_state_dict(saved["model"])
         optimizer.load_state(saved["optimizer"])
-        packer = saved["packer"]
-        packer.kinds = {k: kinds[k] for k in packer.orders}
+        # With other kinds in the corpus the shares are other ones too: the counts begin anew.
+        if saved["packer"].orders.keys() == packer.orders.keys():
+            packer, packer.kinds = saved["packer"], packer.kinds
         step, tokens, began, busy = saved["step"], saved["tokens"], saved["began"], saved["busy"]
     end = deadline(args.until) if args.until else math.inf
     log = (args.work / f"{args.name}.log").open("a")
