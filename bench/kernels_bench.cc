@@ -23,6 +23,7 @@ using weir::DTypeInfo;
 using weir::kernels::KernelTable;
 
 constexpr int64_t kRows = 1024;
+constexpr int64_t kManyRows = 24576;  // more bytes than caches hold
 constexpr int64_t kInputs = 4096;
 
 struct AlignedDelete {
@@ -45,12 +46,14 @@ std::vector<float> random_floats(int64_t count) {
 Bytes random_weights(const KernelTable& table, const DTypeInfo& type, size_t size) {
   Bytes weights = make_bytes(size);
   if (type.kind == DTypeClass::real) {
-    const std::vector<float> values = random_floats(kRows * kInputs);
+    const std::vector<float> values =
+        random_floats(static_cast<int64_t>(size) / weir::bytes_of(type.type, kInputs) * kInputs);
     if (type.type == DType::f32) {
       std::memcpy(weights.get(), values.data(), size);
     } else {
       // Read as BF16 these are odd numbers, but finite ones.
-      table.to_half(values.data(), kRows * kInputs, reinterpret_cast<uint16_t*>(weights.get()));
+      table.to_half(values.data(), static_cast<int64_t>(values.size()),
+                    reinterpret_cast<uint16_t*>(weights.get()));
     }
     return weights;
   }
@@ -86,28 +89,29 @@ struct Activations {
   }
 };
 
-void matmul(benchmark::State& state, const KernelTable& table, const DTypeInfo& type) {
+void matmul(benchmark::State& state, const KernelTable& table, const DTypeInfo& type,
+            int64_t rows) {
   const int64_t tokens = state.range(0);
   const auto row_bytes = static_cast<size_t>(weir::bytes_of(type.type, kInputs));
-  const Bytes weights = random_weights(table, type, row_bytes * kRows);
+  const Bytes weights = random_weights(table, type, row_bytes * rows);
   const Bytes scratch = make_bytes(weir::kernels::kMatmulScratch);
-  std::vector<float> out(static_cast<size_t>(tokens * kRows));
+  std::vector<float> out(static_cast<size_t>(tokens * rows));
   weir::kernels::MatmulArgs args;
   args.w = weights.get();
   args.row_bytes = row_bytes;
-  args.rows = kRows;
+  args.rows = rows;
   args.k = kInputs;
   args.tokens = tokens;
   args.out = out.data();
-  args.out_stride = kRows;
+  args.out_stride = rows;
   args.scratch = scratch.get();
   const Activations activations(table, type.kind, tokens, args);
   for (auto _ : state) {
     table.matmul[static_cast<size_t>(type.type)](args);
     benchmark::ClobberMemory();
   }
-  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(row_bytes) * kRows);
-  state.counters["ops"] = benchmark::Counter(static_cast<double>(2 * kRows * kInputs * tokens),
+  state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(row_bytes) * rows);
+  state.counters["ops"] = benchmark::Counter(static_cast<double>(2 * rows * kInputs * tokens),
                                              benchmark::Counter::kIsIterationInvariantRate);
 }
 
@@ -185,10 +189,27 @@ void register_all() {
       if (table->matmul[static_cast<size_t>(type.type)] == nullptr) continue;
       const std::string name = "matmul/" + isa + "/" + std::string(type.name);
       benchmark::RegisterBenchmark(
-          name.c_str(), [table, &type](benchmark::State& state) { matmul(state, *table, type); })
+          name.c_str(),
+          [table, &type](benchmark::State& state) { matmul(state, *table, type, kRows); })
           ->Arg(1)
+          ->Arg(2)
+          ->Arg(4)
           ->Arg(8)
+          ->Arg(16)
+          ->Arg(32)
           ->Arg(128)
+          ->Arg(512)
+          ->Unit(benchmark::kMicrosecond);
+    }
+    for (const DType type : {DType::q4_0, DType::q8_0, DType::q4_k, DType::q6_k}) {
+      const DTypeInfo& info = weir::info(type);
+      const std::string name = "matmul_memory/" + isa + "/" + std::string(info.name);
+      benchmark::RegisterBenchmark(
+          name.c_str(),
+          [table, &info](benchmark::State& state) { matmul(state, *table, info, kManyRows); })
+          ->Arg(1)
+          ->Arg(4)
+          ->Arg(16)
           ->Unit(benchmark::kMicrosecond);
     }
     benchmark::RegisterBenchmark(("attention/" + isa).c_str(),

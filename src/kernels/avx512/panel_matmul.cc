@@ -17,10 +17,11 @@ struct Slice {
 
 /// Adds the products of R panels and one tile of C tokens to the output.
 template <typename Type, int R, int C, typename Panel>
-inline void tile(const MatmulArgs& a, const Panel* panel, const Columns& x, const Slice& s) {
+[[gnu::noinline]] void tile(const MatmulArgs& a, const Panel* panel, const Columns& x,
+                            const Slice& s, Ahead& ahead) {
   constexpr int64_t kBlock = sizeof(Panel) == sizeof(Panel32) ? 32 : 256;
   __m512 sum[R][C];
-  multiply<Type, R, C>(panel, x, static_cast<int>(s.k / kBlock), sum);
+  multiply<Type, R, C>(panel, x, static_cast<int>(s.k / kBlock), sum, ahead);
   for (int r = 0; r < R; ++r) {
     const int64_t r0 = s.r0 + r * kPanelRows, rows = a.rows - r0;
     const __mmask16 mask =
@@ -35,27 +36,28 @@ inline void tile(const MatmulArgs& a, const Panel* panel, const Columns& x, cons
 
 template <typename Type, int R, typename Panel>
 inline void tile_of(int columns, const MatmulArgs& a, const Panel* p, const Columns& x,
-                    const Slice& s) {
+                    const Slice& s, Ahead& ahead) {
   static_assert(kMaxColumns == 6);
   switch (columns) {
     case 6:
-      return tile<Type, R, 6>(a, p, x, s);
+      return tile<Type, R, 6>(a, p, x, s, ahead);
     case 5:
-      return tile<Type, R, 5>(a, p, x, s);
+      return tile<Type, R, 5>(a, p, x, s, ahead);
     case 4:
-      return tile<Type, R, 4>(a, p, x, s);
+      return tile<Type, R, 4>(a, p, x, s, ahead);
     case 3:
-      return tile<Type, R, 3>(a, p, x, s);
+      return tile<Type, R, 3>(a, p, x, s, ahead);
     case 2:
-      return tile<Type, R, 2>(a, p, x, s);
+      return tile<Type, R, 2>(a, p, x, s, ahead);
     default:
-      return tile<Type, R, 1>(a, p, x, s);
+      return tile<Type, R, 1>(a, p, x, s, ahead);
   }
 }
 
 template <typename Type, typename Panel>
 struct Scratch {
   Panel panels[kPanels];
+  std::byte edge[kPanelRows * kSegment / 32 * sizeof(BlockQ8_0)];  // the longest rows
   int32_t start[kMaxColumns][kSegment / 16];
   int16_t sums[kMaxColumns][kSegment / 32];
 };
@@ -81,34 +83,36 @@ inline void start_values(Columns& x, int columns, int64_t subs, Work& work) {
   x.start_stride = kSegment / 16;
 }
 
-/// Weights that are unpacked next. Sixteen rows are read at once then, a few lines of each: too
-/// short for the processor's own prefetcher, so they are asked for while the tiles are multiplied.
-struct Next {
-  const std::byte* first;
-  size_t row_bytes;
-  int64_t lines;  // of a row
-
-  /// Asks for part `tile` of `tiles` of the rows. Past the end of the weights lie those of the
-  /// caller's next call, or nothing: prefetching does no harm.
-  [[gnu::always_inline]] void prefetch(int64_t tile, int64_t tiles) const {
-    const int64_t total = kPanels * kPanelRows * lines;
-    for (int64_t i = total * tile / tiles; i < total * (tile + 1) / tiles; ++i)
-      __builtin_prefetch(first + static_cast<size_t>(i / lines) * row_bytes + 64 * (i % lines), 0,
-                         2);
-  }
-};
-
+/// What is unpacked after the rows from r0: the segment of the next ones, or the next segment.
 template <typename Type, typename Panel>
-Next next_after(const MatmulArgs& a, int64_t k0, int64_t k, int64_t r0) {
+Ahead ahead_of(const MatmulArgs& a, int64_t k0, int64_t k, int64_t r0, int64_t tiles) {
   constexpr int64_t kBlock = sizeof(Panel) == sizeof(Panel32) ? 32 : 256;
   constexpr int64_t kBytes = sizeof(typename Type::Block);
   int64_t row = r0 + kPanels * kPanelRows;
+  const int64_t steps = k / 32 * (kPanels / 4 + tiles * (kPanels / kMaxPanels));
   if (row >= a.rows && k0 + k < a.k) {
     row = 0;
     k0 += k;
   }
-  const std::byte* first = a.w + static_cast<size_t>(row) * a.row_bytes + k0 / kBlock * kBytes;
-  return {first, a.row_bytes, k / kBlock * kBytes / 64 + 1};
+  return {a.w + static_cast<size_t>(row) * a.row_bytes + k0 / kBlock * kBytes, a.row_bytes,
+          kPanels * kPanelRows, k / kBlock * kBytes, steps};
+}
+
+/// The 16 rows from r0 at the segment. Where the weights end before, they are copied to `edge`, and
+/// the last one fills the place of those that are not there.
+template <typename Type, typename Panel>
+Rows rows_at(const MatmulArgs& a, int64_t k0, int64_t k, int64_t r0, std::byte* edge) {
+  constexpr int64_t kBlock = sizeof(Panel) == sizeof(Panel32) ? 32 : 256;
+  constexpr size_t kBytes = sizeof(typename Type::Block);
+  const std::byte* first =
+      a.w + static_cast<size_t>(r0) * a.row_bytes + static_cast<size_t>(k0 / kBlock) * kBytes;
+  const int64_t rows = a.rows - r0;
+  if (rows >= kPanelRows) return {first, a.row_bytes};
+  const auto bytes = static_cast<size_t>(k / kBlock) * kBytes;
+  for (int64_t r = 0; r < kPanelRows; ++r)
+    __builtin_memcpy(edge + static_cast<size_t>(r) * bytes,
+                     first + static_cast<size_t>(r < rows ? r : rows - 1) * a.row_bytes, bytes);
+  return {edge, bytes};
 }
 
 template <typename Type, typename Panel>
@@ -125,22 +129,16 @@ void run(const MatmulArgs& a) {
     for (int64_t r0 = 0; r0 < a.rows; r0 += kPanels * kPanelRows) {
       const int64_t left = (a.rows - r0 + kPanelRows - 1) / kPanelRows;
       const int64_t panels = left < kPanels ? left : kPanels;
-      for (int64_t p = 0; p < panels; ++p) {
-        const std::byte* rows[kPanelRows];
-        for (int r = 0; r < kPanelRows; ++r) {  // rows past the end repeat the last one
-          int64_t index = r0 + p * kPanelRows + r;
-          if (index >= a.rows) index = a.rows - 1;
-          rows[r] = a.w + static_cast<size_t>(index) * a.row_bytes +
-                    static_cast<size_t>(k0 / kBlock) * sizeof(typename Type::Block);
-        }
-        fill<Type>(work.panels[p], rows, static_cast<int>(k / kBlock));
-      }
-      const Next next = next_after<Type, Panel>(a, k0, k, r0);
       const int64_t tiles = (a.tokens + kMaxColumns - 1) / kMaxColumns;
-      for (int64_t t = 0; t < a.tokens; t += kMaxColumns) {
-        next.prefetch(t / kMaxColumns, tiles);
-        const int columns =
-            static_cast<int>(a.tokens - t < kMaxColumns ? a.tokens - t : kMaxColumns);
+      Ahead ahead = ahead_of<Type, Panel>(a, k0, k, r0, tiles);
+      for (int64_t p = 0; p < panels; ++p) {
+        fill<Type>(work.panels[p], rows_at<Type, Panel>(a, k0, k, r0 + p * kPanelRows, work.edge),
+                   static_cast<int>(k / kBlock), ahead);
+      }
+      for (int64_t i = 0; i < tiles; ++i) {
+        // Of nearly one width: 4 and 4 columns are faster than 6 and 2.
+        const int64_t t = a.tokens * i / tiles;
+        const int columns = static_cast<int>(a.tokens * (i + 1) / tiles - t);
         Columns x = {a.xq.q + t * a.xq.q_stride + k0,
                      a.xq.d + t * a.xq.d_stride + k0 / kBlock,
                      a.xq.s + t * a.xq.s_stride + k0 / kRun,
@@ -153,10 +151,10 @@ void run(const MatmulArgs& a) {
         if (Type::kOffset != 0) start_values<Type>(x, columns, k / sub, work);
         int64_t p = 0;
         for (; p + kMaxPanels <= panels; p += kMaxPanels)
-          tile_of<Type, kMaxPanels>(columns, a, &work.panels[p], x,
-                                    {k0, k, r0 + p * kPanelRows, t});
+          tile_of<Type, kMaxPanels>(columns, a, &work.panels[p], x, {k0, k, r0 + p * kPanelRows, t},
+                                    ahead);
         if (p < panels)
-          tile_of<Type, 1>(columns, a, &work.panels[p], x, {k0, k, r0 + p * kPanelRows, t});
+          tile_of<Type, 1>(columns, a, &work.panels[p], x, {k0, k, r0 + p * kPanelRows, t}, ahead);
       }
     }
   }

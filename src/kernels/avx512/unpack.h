@@ -35,21 +35,21 @@ inline __m128i iq4_table() {
 
 struct TypeQ4_0 {
   using Block = BlockQ4_0;
-  static constexpr int kOffset = 8;
+  static constexpr int kOffset = 8, kSub = 32;
   static constexpr bool kMinimum = false;
   static __m256i unpack(const Block& b) { return nibbles(b.qs); }
   static uint16_t minimum(const Block&) { return 0; }
 };
 struct TypeQ4_1 {
   using Block = BlockQ4_1;
-  static constexpr int kOffset = 0;
+  static constexpr int kOffset = 0, kSub = 32;
   static constexpr bool kMinimum = true;
   static __m256i unpack(const Block& b) { return nibbles(b.qs); }
   static uint16_t minimum(const Block& b) { return b.m; }
 };
 struct TypeQ5_0 {
   using Block = BlockQ5_0;
-  static constexpr int kOffset = 16;
+  static constexpr int kOffset = 16, kSub = 32;
   static constexpr bool kMinimum = false;
   static __m256i unpack(const Block& b) {
     const __m256i low = nibbles(b.qs);
@@ -59,7 +59,7 @@ struct TypeQ5_0 {
 };
 struct TypeQ5_1 {
   using Block = BlockQ5_1;
-  static constexpr int kOffset = 0;
+  static constexpr int kOffset = 0, kSub = 32;
   static constexpr bool kMinimum = true;
   static __m256i unpack(const Block& b) {
     const __m256i low = nibbles(b.qs);
@@ -69,7 +69,7 @@ struct TypeQ5_1 {
 };
 struct TypeQ8_0 {
   using Block = BlockQ8_0;
-  static constexpr int kOffset = 128;
+  static constexpr int kOffset = 128, kSub = 32;
   static constexpr bool kMinimum = false;
   static __m256i unpack(const Block& b) {
     return _mm256_xor_si256(load256(b.qs), _mm256_set1_epi8(static_cast<char>(0x80)));
@@ -78,7 +78,7 @@ struct TypeQ8_0 {
 };
 struct TypeIQ4_NL {
   using Block = BlockIQ4_NL;
-  static constexpr int kOffset = 128;
+  static constexpr int kOffset = 128, kSub = 32;
   static constexpr bool kMinimum = false;
   static __m256i unpack(const Block& b) {
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(iq4_table()), nibbles(b.qs));
@@ -86,110 +86,37 @@ struct TypeIQ4_NL {
   static uint16_t minimum(const Block&) { return 0; }
 };
 
-// ---- 256-element types: unpack(block, j) gives elements 32 j ... 32 j + 31 in order;
-// scales(block, scale, min) gives one value a sub-block of kSub; kPackedScales: the block begins
-// with d, dmin and the twelve bytes of six_bit_pairs().
-
-inline __m256i two_bits(const uint8_t* qs, int j) {
-  const __m256i raw = load256(qs + 32 * (j / 4));
-  return _mm256_and_si256(_mm256_srl_epi16(raw, _mm_cvtsi32_si128(2 * (j % 4))),
-                          _mm256_set1_epi8(3));
-}
-
-inline __m256i four_bits(const uint8_t* qs, int j) {
-  const __m256i raw = load256(qs + 32 * (j / 2));
-  return _mm256_and_si256(_mm256_srl_epi16(raw, _mm_cvtsi32_si128(4 * (j % 2))),
-                          _mm256_set1_epi8(15));
-}
-
-/// `value` in the bytes whose bit j is set in the 32 bytes at `bits`.
-inline __m256i bit_bytes(const uint8_t* bits, int j, char value) {
-  const __mmask32 set =
-      _mm256_test_epi8_mask(load256(bits), _mm256_set1_epi8(static_cast<char>(1 << j)));
-  return _mm256_maskz_set1_epi8(set, value);
-}
+// ---- 256-element types: weight = byte - kOffset, scales for each kSub weights.
 
 struct TypeQ2_K {
   using Block = BlockQ2_K;
   static constexpr int kOffset = 0, kSub = 16;
   static constexpr bool kMinimum = true;
-  static constexpr bool kPackedScales = false;
-  static __m256i unpack(const Block& b, int j) { return two_bits(b.qs, j); }
-  static void scales(const Block& b, int32_t* scale, int32_t* min) {
-    for (int j = 0; j < 16; ++j) {
-      scale[j] = b.scales[j] & 15;
-      min[j] = b.scales[j] >> 4;
-    }
-  }
-  static uint16_t minimum(const Block& b) { return b.dmin; }
 };
 struct TypeQ3_K {
   using Block = BlockQ3_K;
   static constexpr int kOffset = 4, kSub = 16;
   static constexpr bool kMinimum = false;
-  static constexpr bool kPackedScales = false;
-  static __m256i unpack(const Block& b, int j) {
-    return _mm256_or_si256(two_bits(b.qs, j), bit_bytes(b.hmask, j, 4));
-  }
-  static void scales(const Block& b, int32_t* scale, int32_t*) {
-    for (int j = 0; j < 16; ++j) {
-      const int low = (b.scales[j % 8] >> (4 * (j / 8))) & 15;
-      scale[j] = (low | (((b.scales[8 + j % 4] >> (2 * (j / 4))) & 3) << 4)) - 32;
-    }
-  }
-  static uint16_t minimum(const Block&) { return 0; }
 };
 struct TypeQ4_K {
   using Block = BlockQ4_K;
   static constexpr int kOffset = 0, kSub = 32;
   static constexpr bool kMinimum = true;
-  static constexpr bool kPackedScales = true;
-  static __m256i unpack(const Block& b, int j) { return four_bits(b.qs, j); }
 };
 struct TypeQ5_K {
   using Block = BlockQ5_K;
   static constexpr int kOffset = 0, kSub = 32;
   static constexpr bool kMinimum = true;
-  static constexpr bool kPackedScales = true;
-  static __m256i unpack(const Block& b, int j) {
-    return _mm256_or_si256(four_bits(b.qs, j), bit_bytes(b.qh, j, 16));
-  }
 };
 struct TypeQ6_K {
   using Block = BlockQ6_K;
   static constexpr int kOffset = 32, kSub = 16;
   static constexpr bool kMinimum = false;
-  static constexpr bool kPackedScales = false;
-  static __m256i unpack(const Block& b, int j) {
-    const int plane = j % 4;
-    const __m256i raw = load256(b.ql + 64 * (j / 4) + 32 * (plane % 2));
-    const __m256i low = _mm256_and_si256(_mm256_srl_epi16(raw, _mm_cvtsi32_si128(4 * (plane / 2))),
-                                         _mm256_set1_epi8(15));
-    const __m256i high = _mm256_and_si256(
-        _mm256_srl_epi16(load256(b.qh + 32 * (j / 4)), _mm_cvtsi32_si128(2 * plane)),
-        _mm256_set1_epi8(3));
-    return _mm256_or_si256(low, _mm256_slli_epi16(high, 4));
-  }
-  static void scales(const Block& b, int32_t* scale, int32_t*) {
-    for (int j = 0; j < 16; ++j) scale[j] = b.scales[j];
-  }
-  static uint16_t minimum(const Block&) { return 0; }
 };
 struct TypeIQ4_XS {
   using Block = BlockIQ4_XS;
   static constexpr int kOffset = 128, kSub = 32;
   static constexpr bool kMinimum = false;
-  static constexpr bool kPackedScales = false;
-  static __m256i unpack(const Block& b, int j) {
-    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(iq4_table()), nibbles(b.qs + 16 * j));
-  }
-  static void scales(const Block& b, int32_t* scale, int32_t*) {
-    for (int j = 0; j < 8; ++j) {
-      const int low = (b.scales_l[j / 2] >> (4 * (j % 2))) & 15;
-      scale[j] = (low | (((b.scales_h >> (2 * j)) & 3) << 4)) - 32;
-    }
-  }
-  static uint16_t minimum(const Block&) { return 0; }
 };
 
 }  // namespace
