@@ -193,6 +193,7 @@ void register_all() {
           [table, &type](benchmark::State& state) { matmul(state, *table, type, kRows); })
           ->Arg(1)
           ->Arg(2)
+          ->Arg(3)
           ->Arg(4)
           ->Arg(8)
           ->Arg(16)
@@ -208,6 +209,8 @@ void register_all() {
           name.c_str(),
           [table, &info](benchmark::State& state) { matmul(state, *table, info, kManyRows); })
           ->Arg(1)
+          ->Arg(2)
+          ->Arg(3)
           ->Arg(4)
           ->Arg(16)
           ->Unit(benchmark::kMicrosecond);

@@ -65,10 +65,11 @@ struct Scratch {
 /// Sums over sub-blocks of 32 from those over 16, for columns of super-blocks.
 template <typename Work>
 inline void join_sums(Columns& x, int columns, int64_t subs, Work& work) {
+  const __m256i ones = _mm256_set1_epi16(1);
   for (int c = 0; c < columns; ++c)
-    for (int64_t i = 0; i < subs; ++i) {
-      const int16_t* s = x.s + c * x.s_stride + 2 * i;
-      work.sums[c][i] = static_cast<int16_t>(s[0] + s[1]);
+    for (int64_t i = 0; i < subs; i += 8) {
+      const __m256i pairs = _mm256_madd_epi16(load256(x.s + c * x.s_stride + 2 * i), ones);
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(&work.sums[c][i]), _mm256_cvtepi32_epi16(pairs));
     }
   x.s = work.sums[0];
   x.s_stride = kSegment / 32;

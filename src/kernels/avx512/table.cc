@@ -3,21 +3,15 @@
 
 #include "kernels/avx512/integer_matmul.h"
 #include "kernels/isa_tables.h"
-#include "kernels/vec/few_tokens.inc"
 #include "kernels/vec/table.inc"
 
 namespace weir::kernels {
 namespace {
 
-constexpr int64_t kStreamTokens = 3;
-
-bool stream(DType type, const MatmulArgs& a) {
-  return avx512::stream_block32(type, a) || avx512::stream_block256(type, a);
-}
-
-/// Few tokens stream; more tokens, and types without a stream, go through panels.
+/// One token streams, if its type has a stream; more go through panels.
 void integer_matmul(DType type, const MatmulArgs& a) {
-  if (a.tokens <= kStreamTokens && stream_tokens(type, a, stream)) return;
+  if (a.tokens == 1 && (avx512::stream_block32(type, a) || avx512::stream_block256(type, a)))
+    return;
   avx512::panel_matmul(type, a);
 }
 
