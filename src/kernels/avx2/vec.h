@@ -110,6 +110,30 @@ inline float reduce_max(Vec x) {
   return _mm_cvtss_f32(_mm_max_ss(d, _mm_movehdup_ps(d)));
 }
 
+/// Lane i: the tree over x[i], for four vectors at once; the lanes from 4 on repeat.
+template <typename Join>
+inline Vec reduce_four(const Vec* x, Join join) {
+  __m256 h[4], q[2];
+  for (int i = 0; i < 4; ++i) h[i] = join(x[i].a, x[i].b);
+  for (int i = 0; i < 2; ++i)  // blocks of four: 0 1, 2 3
+    q[i] = join(_mm256_permute2f128_ps(h[2 * i], h[2 * i + 1], 0x20),
+                _mm256_permute2f128_ps(h[2 * i], h[2 * i + 1], 0x31));
+  const __m256d low = _mm256_castps_pd(q[0]), high = _mm256_castps_pd(q[1]);
+  const __m256 d = join(_mm256_castpd_ps(_mm256_unpacklo_pd(low, high)),
+                        _mm256_castpd_ps(_mm256_unpackhi_pd(low, high)));
+  const __m256 one = join(_mm256_shuffle_ps(d, d, 0x88), _mm256_shuffle_ps(d, d, 0xdd));
+  const __m128 lanes = _mm_unpacklo_ps(_mm256_castps256_ps128(one), _mm256_extractf128_ps(one, 1));
+  const __m256 twice = _mm256_set_m128(lanes, lanes);
+  return {twice, twice};
+}
+/// Lane i: reduce(x[i]), reduce_max(x[i]), of kQueryTile vectors.
+inline Vec reduce_tile(const Vec* x) {
+  return reduce_four(x, [](__m256 a, __m256 b) { return _mm256_add_ps(a, b); });
+}
+inline Vec reduce_max_tile(const Vec* x) {
+  return reduce_four(x, [](__m256 a, __m256 b) { return _mm256_max_ps(a, b); });
+}
+
 /// Largest |x| bit pattern over n values (a multiple of 16), as an unsigned integer.
 inline uint32_t reduce_max_magnitude(const float* x, int64_t n) {
   __m256i m = _mm256_setzero_si256();

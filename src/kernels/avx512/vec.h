@@ -85,6 +85,32 @@ inline float reduce(Vec a) {
 }
 inline float reduce_max(Vec a) { return _mm512_reduce_max_ps(a.v); }
 
+/// Lane i: the tree over x[i], for eight vectors at once; the lanes from 8 on repeat.
+template <typename Join>
+inline Vec reduce_eight(const Vec* x, Join join) {
+  __m512 h[4], q[2];
+  for (int i = 0; i < 4; ++i) {  // blocks of four: a a b b
+    const __m512 a = x[2 * i].v, b = x[2 * i + 1].v;
+    h[i] = join(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+  }
+  for (int i = 0; i < 2; ++i)  // a b c d
+    q[i] = join(_mm512_shuffle_f32x4(h[2 * i], h[2 * i + 1], 0x88),
+                _mm512_shuffle_f32x4(h[2 * i], h[2 * i + 1], 0xdd));
+  const __m512d low = _mm512_castps_pd(q[0]), high = _mm512_castps_pd(q[1]);
+  const __m512 d = join(_mm512_castpd_ps(_mm512_unpacklo_pd(low, high)),
+                        _mm512_castpd_ps(_mm512_unpackhi_pd(low, high)));
+  const __m512 one = join(_mm512_shuffle_ps(d, d, 0x88), _mm512_shuffle_ps(d, d, 0xdd));
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 4, 8, 12, 1, 5, 9, 13);
+  return {_mm512_permutexvar_ps(order, one)};
+}
+/// Lane i: reduce(x[i]), reduce_max(x[i]), of kQueryTile vectors.
+inline Vec reduce_tile(const Vec* x) {
+  return reduce_eight(x, [](__m512 a, __m512 b) { return _mm512_add_ps(a, b); });
+}
+inline Vec reduce_max_tile(const Vec* x) {
+  return reduce_eight(x, [](__m512 a, __m512 b) { return _mm512_max_ps(a, b); });
+}
+
 /// Largest |x| bit pattern over n lanes of 16, as an unsigned integer (NaN above infinity).
 inline uint32_t reduce_max_magnitude(const float* x, int64_t n) {
   __m512i m = _mm512_setzero_si512();

@@ -124,6 +124,16 @@ inline float reduce_max(Vec a) {
   return top;
 }
 
+/// Lane i: reduce(x[i]), reduce_max(x[i]), of kQueryTile vectors.
+inline Vec reduce_tile(const Vec* x) {
+  const float lanes[16] = {reduce(x[0]), reduce(x[1]), reduce(x[2]), reduce(x[3])};
+  return load(lanes);
+}
+inline Vec reduce_max_tile(const Vec* x) {
+  const float lanes[16] = {reduce_max(x[0]), reduce_max(x[1]), reduce_max(x[2]), reduce_max(x[3])};
+  return load(lanes);
+}
+
 /// Largest |x| bit pattern over n values (a multiple of 16), as an unsigned integer.
 inline uint32_t reduce_max_magnitude(const float* x, int64_t n) {
   uint32x4_t m = vdupq_n_u32(0);
