@@ -12,7 +12,7 @@ PROMPT := Hello! What is Weir?
 configure = cmake --preset $(1) --log-level=WARNING >/dev/null
 install_deps = $(if $(filter no,$(DEPS)),@true,@scripts/install-deps $(1))
 
-.PHONY: build run test bench lint fuzz asan tsan neon deb peers clean help
+.PHONY: build run test bench bench-check lint fuzz asan tsan neon deb peers clean help
 
 build: ## Install what is missing and build build/release/weir
 	$(call install_deps)
@@ -41,6 +41,12 @@ bench: ## Micro-benchmarks of the kernels and weir bench on the embedded model
 	@$(call configure,release -DWEIR_BENCH=ON)
 	@cmake --build --preset release -j$(JOBS)
 	@scripts/bench
+
+bench-check: ## Compare the instruction counts of the kernels with bench/instructions.txt
+	$(call install_deps,--with valgrind)
+	@$(call configure,release -DWEIR_BENCH=ON)
+	@cmake --build --preset release -j$(JOBS) --target kernels_count
+	@bench/check $(ARGS)
 
 lint: ## Format, clang-tidy and the house checks
 	$(call install_deps,--with lint)
@@ -83,7 +89,7 @@ clean: ## Remove everything that was built
 	rm -rf build
 
 help: ## This list
-	@grep -hE '^[a-z][a-z ]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | \
-	  while IFS='|' read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
+	@grep -hE '^[a-z][a-z -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | \
+	  while IFS='|' read -r target text; do printf '  make %-11s %s\n' "$$target" "$$text"; done
 
 .DEFAULT_GOAL := build
