@@ -12,7 +12,7 @@ PROMPT := Hello! What is Weir?
 configure = cmake --preset $(1) --log-level=WARNING >/dev/null
 install_deps = $(if $(filter no,$(DEPS)),@true,@scripts/install-deps $(1))
 
-.PHONY: build run test bench bench-check lint fuzz asan tsan neon deb peers clean help
+.PHONY: build run test bench bench-check lint fuzz asan tsan neon deb peers bench-peers clean help
 
 build: ## Install what is missing and build build/release/weir
 	$(call install_deps)
@@ -78,12 +78,15 @@ deb: ## Pack the program as a Debian package in build/release
 	@cmake --build --preset release -j$(JOBS) --target weir
 	@cd build/release && cpack -G DEB
 
-peers: ## Compare speed with llama.cpp as npm ships it (bench/peers/README.md)
+peers: ## Compare speed with llama.cpp as npm ships it: three rows (bench/peers/README.md)
+	@$(MAKE) --no-print-directory bench-peers DEPS=$(DEPS) ARGS='--fast $(ARGS)'
+
+bench-peers: ## The same over the whole table of targets; hours (ARGS='--plan' lists the parts)
 	$(call install_deps)
 	@$(call configure,release)
 	@cmake --build --preset release -j$(JOBS) --target weir
 	@bench/peers/install
-	@bench/peers/run
+	@bench/peers/run $(ARGS)
 
 clean: ## Remove everything that was built
 	rm -rf build
