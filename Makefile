@@ -12,7 +12,7 @@ PROMPT := Hello! What is Weir?
 configure = cmake --preset $(1) --log-level=WARNING >/dev/null
 install_deps = $(if $(filter no,$(DEPS)),@true,@scripts/install-deps $(1))
 
-.PHONY: build run test bench lint fuzz asan tsan neon deb peers clean help
+.PHONY: build run test bench bench-check lint fuzz asan tsan neon deb peers bench-peers clean help
 
 build: ## Install what is missing and build build/release/weir
 	$(call install_deps)
@@ -41,6 +41,12 @@ bench: ## Micro-benchmarks of the kernels and weir bench on the embedded model
 	@$(call configure,release -DWEIR_BENCH=ON)
 	@cmake --build --preset release -j$(JOBS)
 	@scripts/bench
+
+bench-check: ## Compare the instruction counts of the kernels with bench/instructions.txt
+	$(call install_deps,--with valgrind)
+	@$(call configure,release -DWEIR_BENCH=ON)
+	@cmake --build --preset release -j$(JOBS) --target kernels_count
+	@bench/check $(ARGS)
 
 lint: ## Format, clang-tidy and the house checks
 	$(call install_deps,--with lint)
@@ -72,18 +78,21 @@ deb: ## Pack the program as a Debian package in build/release
 	@cmake --build --preset release -j$(JOBS) --target weir
 	@cd build/release && cpack -G DEB
 
-peers: ## Compare speed with llama.cpp as npm ships it (bench/peers/README.md)
+peers: ## Compare speed with llama.cpp as npm ships it: three rows (bench/peers/README.md)
+	@$(MAKE) --no-print-directory bench-peers DEPS=$(DEPS) ARGS='--fast $(ARGS)'
+
+bench-peers: ## The same over the whole table of targets; hours (ARGS='--plan' lists the parts)
 	$(call install_deps)
 	@$(call configure,release)
 	@cmake --build --preset release -j$(JOBS) --target weir
 	@bench/peers/install
-	@bench/peers/run
+	@bench/peers/run $(ARGS)
 
 clean: ## Remove everything that was built
 	rm -rf build
 
 help: ## This list
-	@grep -hE '^[a-z][a-z ]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | \
-	  while IFS='|' read -r target text; do printf '  make %-10s %s\n' "$$target" "$$text"; done
+	@grep -hE '^[a-z][a-z -]*:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /|/' | \
+	  while IFS='|' read -r target text; do printf '  make %-11s %s\n' "$$target" "$$text"; done
 
 .DEFAULT_GOAL := build

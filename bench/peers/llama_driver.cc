@@ -7,8 +7,8 @@
 // the rest is kept as the library filled it (a caller may pass more bytes than the callee reads).
 // What the context made of them is read back and checked.
 //
-// Measured as llama-bench does: random tokens, an empty context before each repetition, a warm-up
-// run of each test, generation starts without a prompt, threads live in a pool between calls.
+// Measured as llama-bench does: random tokens, the context as empty or as deep as the test says
+// before each repetition, a warm-up run of each test, threads live in a pool between calls.
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -20,6 +20,7 @@
 #include <cstring>
 #include <filesystem>
 #include <random>
+#include <regex>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -98,55 +99,85 @@ std::filesystem::path find_library(const std::filesystem::path& folder, const st
   return found.front();
 }
 
+/// One test by the name that weir bench gives it: "pp512", "tg64", "tg64x4" (4 sequences together),
+/// each behind "@8192" tokens in the cache; "start16": a prompt of 16 tokens in a fresh process,
+/// without a warm-up.
+struct Test {
+  std::string name;
+  bool start = false, generate = false;
+  int tokens = 0, sequences = 1, depth = 0;
+};
+
+Test parse_test(const std::string& name) {
+  static const std::regex form("(pp|tg|start)([0-9]{1,5})(x([0-9]{1,4}))?(@([0-9]{1,6}))?");
+  std::smatch parts;
+  if (!std::regex_match(name, parts, form)) die("unknown test " + name);
+  Test test;
+  test.name = name;
+  test.start = parts[1] == "start";
+  test.generate = parts[1] == "tg";
+  test.tokens = std::stoi(parts[2]);
+  if (parts[4].matched) test.sequences = std::stoi(parts[4]);
+  if (parts[6].matched) test.depth = std::stoi(parts[6]);
+  if (test.tokens == 0 || test.sequences == 0) die("nothing to do in test " + name);
+  if (test.sequences > 1 && (!test.generate || test.depth > 0))
+    die("several sequences only generate, from an empty cache; not " + name);
+  return test;
+}
+
 struct Options {
   std::filesystem::path libraries;
-  std::string model;
-  int prompt = 512;
-  int generate = 64;
+  std::string model, cpu;  // cpu: the one CPU library to use, as "haswell"; empty: the best one
   int threads = 2;
-  int repeats = 3;
-  int sequences = 0;  // if not 0: aggregate decode of so many sequences in each batch, only
+  int repeats = 1;
+  std::vector<Test> tests;
 };
 
 Options parse(int argc, char** argv) {
   const std::string usage =
-      "usage: llama_driver LIBRARY_FOLDER MODEL [-p TOKENS] [-n TOKENS] [-t THREADS] [-r REPEATS] "
-      "[-s SEQUENCES]";
-  if (argc < 3 || argc % 2 == 0) die(usage);
+      "usage: llama_driver LIBRARY_FOLDER MODEL [-t THREADS] [-r REPEATS] [-cpu NAME] TEST...";
+  if (argc < 4) die(usage);
   Options options;
   options.libraries = argv[1];
   options.model = argv[2];
-  for (int i = 3; i < argc; i += 2) {
-    const std::string flag = argv[i];
-    int* target = flag == "-p"   ? &options.prompt
-                  : flag == "-n" ? &options.generate
-                  : flag == "-t" ? &options.threads
-                  : flag == "-r" ? &options.repeats
-                  : flag == "-s" ? &options.sequences
-                                 : nullptr;
-    if (target == nullptr) die("unknown flag " + flag + "\n" + usage);
-    *target = std::atoi(argv[i + 1]);
-    if (*target <= 0 || *target > 1 << 20) die(flag + " needs a positive number");
+  for (int i = 3; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word[0] != '-') {
+      options.tests.push_back(parse_test(word));
+      continue;
+    }
+    if (++i == argc) die(word + " needs a value\n" + usage);
+    if (word == "-cpu") {
+      options.cpu = argv[i];
+      continue;
+    }
+    int* target = word == "-t" ? &options.threads : word == "-r" ? &options.repeats : nullptr;
+    if (target == nullptr) die("unknown flag " + word + "\n" + usage);
+    *target = std::atoi(argv[i]);
+    if (*target <= 0 || *target > 1024) die(word + " needs a number from 1 to 1024");
   }
+  if (options.tests.empty()) die(usage);
+  // What one test leaves in the cache is the beginning of the next one's depth.
+  std::stable_sort(options.tests.begin(), options.tests.end(),
+                   [](const Test& a, const Test& b) { return a.depth < b.depth; });
   return options;
 }
 
 class Peer {
  public:
   explicit Peer(const Options& options)
-      : ggml_base_(find_library(options.libraries, "libggml-base")),
+      : threads_(options.threads),
+        ggml_base_(find_library(options.libraries, "libggml-base")),
         ggml_(find_library(options.libraries, "libggml.")),
         llama_(find_library(options.libraries, "libllama.")) {
     using LogCallback = void(int, const char*, void*);
     llama_.get<void(LogCallback*, void*)>("llama_log_set")([](int, const char*, void*) {}, nullptr);
-    ggml_.get<void(const char*)>("ggml_backend_load_all_from_path")(options.libraries.c_str());
+    load_backend(options);
     llama_.get<void()>("llama_backend_init")();
     const auto model_params = llama_.get<ModelParams()>("llama_model_default_params")();
     model_ = llama_.get<Model*(const char*, ModelParams)>("llama_model_load_from_file")(
         options.model.c_str(), model_params);
     if (model_ == nullptr) die("llama.cpp cannot load " + options.model);
-    make_context(options);
-    attach_threads(options.threads);
     const auto* vocab = llama_.get<const Vocab*(const Model*)>("llama_model_get_vocab")(model_);
     vocabulary_ = llama_.get<int32_t(const Vocab*)>("llama_vocab_n_tokens")(vocab);
     decode_ = llama_.get<int32_t(Context*, Batch)>("llama_decode");
@@ -157,31 +188,60 @@ class Peer {
 
   std::string system_info() const { return llama_.get<const char*()>("llama_print_system_info")(); }
 
-  /// Tokens per second of one run: all tokens at once, or one after the other.
-  double run(int tokens, bool one_by_one) {
+  /// Replaces the context by an empty one with room for `tokens` of each of `sequences`.
+  void make_context(int tokens, int sequences) {
+    if (context_ != nullptr) llama_.get<void(Context*)>("llama_free")(context_);
+    auto params = llama_.get<ContextParams()>("llama_context_default_params")();
+    // It is split evenly between the sequences.
+    params.n_ctx = static_cast<uint32_t>(std::max(512, sequences * ((tokens + 255) / 256 * 256)));
+    if (sequences > 1) params.n_seq_max = static_cast<uint32_t>(sequences);
+    params.n_batch = kBatch;
+    params.n_ubatch = kBatch;
+    context_ = llama_.get<Context*(Model*, ContextParams)>("llama_init_from_model")(model_, params);
+    if (context_ == nullptr) die("llama.cpp cannot make a context");
+    llama_.get<void(Context*, int32_t, int32_t)>("llama_set_n_threads")(context_, threads_,
+                                                                        threads_);
+    using Count = uint32_t(const Context*);
+    if (llama_.get<Count>("llama_n_ctx")(context_) < params.n_ctx ||
+        llama_.get<Count>("llama_n_batch")(context_) != kBatch ||
+        llama_.get<Count>("llama_n_ubatch")(context_) != kBatch ||
+        llama_.get<Count>("llama_n_seq_max")(context_) < params.n_seq_max ||
+        llama_.get<int32_t(Context*)>("llama_n_threads")(context_) != threads_) {
+      die("the context is not as asked; the library's parameter structs have changed");
+    }
+    attach_threads();
+    in_cache_ = 0;
+  }
+
+  /// Cuts the cache back to `depth` tokens or fills it up to them.
+  void go_to_depth(int depth) {
     auto* memory = llama_.get<Memory*(const Context*)>("llama_get_memory")(context_);
-    llama_.get<void(Memory*, bool)>("llama_memory_clear")(memory, false);
-    std::vector<Token> ids(static_cast<size_t>(tokens));
-    std::uniform_int_distribution<Token> any(0, vocabulary_ - 1);
-    for (Token& id : ids) id = any(random_);
-    const int32_t step = one_by_one ? 1 : tokens;
+    if (depth == 0) {
+      llama_.get<void(Memory*, bool)>("llama_memory_clear")(memory, false);
+    } else if (in_cache_ > depth) {
+      using Remove = bool(Memory*, int32_t, int32_t, int32_t);
+      if (!llama_.get<Remove>("llama_memory_seq_rm")(memory, 0, depth, -1))
+        die("the cache cannot be cut");
+    }
+    in_cache_ = std::min(in_cache_, depth);
+    while (in_cache_ < depth) prefill(std::min<int>(kBatch, depth - in_cache_));
+  }
+
+  /// Tokens per second of one run behind what is in the cache: all tokens at once, or one by one.
+  double run(int tokens, bool one_by_one) {
     const auto start = std::chrono::steady_clock::now();
-    for (int32_t i = 0; i < tokens; i += step) {
-      if (decode_(context_, batch_(&ids[static_cast<size_t>(i)], step)) != 0) {
-        die("llama_decode failed");
-      }
-      synchronize_(context_);
+    for (int i = 0; i < tokens;) {
+      const int step = one_by_one ? 1 : std::min<int>(kBatch, tokens - i);
+      prefill(step);
+      i += step;
     }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    const float* logits = logits_(context_, -1);
-    if (logits == nullptr || !std::isfinite(logits[0])) die("the logits are not finite");
+    check_logits();
     return tokens / seconds.count();
   }
 
   /// Tokens per second of all sequences together: each step decodes one token of each, with logits.
   double run_sequences(int sequences, int tokens) {
-    auto* memory = llama_.get<Memory*(const Context*)>("llama_get_memory")(context_);
-    llama_.get<void(Memory*, bool)>("llama_memory_clear")(memory, false);
     const auto count = static_cast<size_t>(sequences);
     std::vector<Token> ids(count);
     std::vector<int32_t> positions(count), ones(count, 1), numbers(count);
@@ -191,11 +251,10 @@ class Peer {
       numbers[i] = static_cast<int32_t>(i);
       pointers[i] = &numbers[i];
     }
-    std::uniform_int_distribution<Token> any(0, vocabulary_ - 1);
     const auto start = std::chrono::steady_clock::now();
     for (int32_t position = 0; position < tokens; ++position) {
       for (size_t i = 0; i < count; ++i) {
-        ids[i] = any(random_);
+        ids[i] = any_token();
         positions[i] = position;
       }
       const Batch batch{sequences,   ids.data(),      nullptr,      positions.data(),
@@ -204,55 +263,64 @@ class Peer {
       synchronize_(context_);
     }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    const float* last = logits_(context_, -1);
-    if (last == nullptr || !std::isfinite(last[0])) die("the logits are not finite");
+    check_logits();
     return sequences * tokens / seconds.count();
   }
 
  private:
-  void make_context(const Options& options) {
-    auto params = llama_.get<ContextParams()>("llama_context_default_params")();
-    params.n_ctx = static_cast<uint32_t>(std::max({512, options.prompt, options.generate}));
-    if (options.sequences > 0) {  // the context is split evenly between the sequences
-      params.n_ctx = static_cast<uint32_t>(
-          std::max(512, options.sequences * ((options.generate + 255) / 256 * 256)));
-      params.n_seq_max = static_cast<uint32_t>(options.sequences);
+  static constexpr int kBatch = 512;
+
+  void load_backend(const Options& options) {
+    if (options.cpu.empty()) {
+      ggml_.get<void(const char*)>("ggml_backend_load_all_from_path")(options.libraries.c_str());
+      return;
     }
-    params.n_batch = 512;
-    params.n_ubatch = 512;
-    context_ = llama_.get<Context*(Model*, ContextParams)>("llama_init_from_model")(model_, params);
-    if (context_ == nullptr) die("llama.cpp cannot make a context");
-    llama_.get<void(Context*, int32_t, int32_t)>("llama_set_n_threads")(context_, options.threads,
-                                                                        options.threads);
-    using Count = uint32_t(const Context*);
-    if (llama_.get<Count>("llama_n_ctx")(context_) < params.n_ctx ||
-        llama_.get<Count>("llama_n_batch")(context_) != 512 ||
-        llama_.get<Count>("llama_n_ubatch")(context_) != 512 ||
-        llama_.get<Count>("llama_n_seq_max")(context_) < params.n_seq_max ||
-        llama_.get<int32_t(Context*)>("llama_n_threads")(context_) != options.threads) {
-      die("the context is not as asked; the library's parameter structs have changed");
-    }
+    const auto path = find_library(options.libraries, "libggml-cpu-" + options.cpu);
+    if (ggml_.get<Registry*(const char*)>("ggml_backend_load")(path.c_str()) == nullptr)
+      die("llama.cpp refuses " + path.string());
   }
 
-  void attach_threads(int threads) {
-    auto* registry = ggml_.get<Registry*(const char*)>("ggml_backend_reg_by_name")("CPU");
-    if (registry == nullptr) die("llama.cpp found no CPU backend for this machine");
-    auto* create = reinterpret_cast<Threadpool* (*)(ThreadpoolParams*)>(
-        ggml_base_.get<void*(Registry*, const char*)>("ggml_backend_reg_get_proc_address")(
-            registry, "ggml_threadpool_new"));
-    if (create == nullptr) die("the CPU backend has no ggml_threadpool_new");
-    auto params = ggml_base_.get<ThreadpoolParams(int)>("ggml_threadpool_params_default")(threads);
-    auto* pool = create(&params);
-    if (pool == nullptr) die("llama.cpp cannot make a thread pool");
-    llama_.get<void(Context*, Threadpool*, Threadpool*)>("llama_attach_threadpool")(context_, pool,
+  void attach_threads() {
+    if (pool_ == nullptr) {
+      auto* registry = ggml_.get<Registry*(const char*)>("ggml_backend_reg_by_name")("CPU");
+      if (registry == nullptr) die("llama.cpp found no CPU backend for this machine");
+      auto* create = reinterpret_cast<Threadpool* (*)(ThreadpoolParams*)>(
+          ggml_base_.get<void*(Registry*, const char*)>("ggml_backend_reg_get_proc_address")(
+              registry, "ggml_threadpool_new"));
+      if (create == nullptr) die("the CPU backend has no ggml_threadpool_new");
+      auto params =
+          ggml_base_.get<ThreadpoolParams(int)>("ggml_threadpool_params_default")(threads_);
+      pool_ = create(&params);
+      if (pool_ == nullptr) die("llama.cpp cannot make a thread pool");
+    }
+    llama_.get<void(Context*, Threadpool*, Threadpool*)>("llama_attach_threadpool")(context_, pool_,
                                                                                     nullptr);
   }
 
+  Token any_token() { return std::uniform_int_distribution<Token>(0, vocabulary_ - 1)(random_); }
+
+  /// One batch behind what is in the cache.
+  void prefill(int tokens) {
+    std::vector<Token> ids(static_cast<size_t>(tokens));
+    for (Token& id : ids) id = any_token();
+    if (decode_(context_, batch_(ids.data(), tokens)) != 0) die("llama_decode failed");
+    synchronize_(context_);
+    in_cache_ += tokens;
+  }
+
+  void check_logits() {
+    const float* logits = logits_(context_, -1);
+    if (logits == nullptr || !std::isfinite(logits[0])) die("the logits are not finite");
+  }
+
+  int threads_;
   Library ggml_base_;
   Library ggml_;
   Library llama_;
   Model* model_ = nullptr;
   Context* context_ = nullptr;
+  Threadpool* pool_ = nullptr;
+  int in_cache_ = 0;
   int32_t vocabulary_ = 0;
   int32_t (*decode_)(Context*, Batch) = nullptr;
   Batch (*batch_)(Token*, int32_t) = nullptr;
@@ -261,39 +329,50 @@ class Peer {
   std::mt19937 random_{1};
 };
 
-std::string row(Peer& peer, const Options& options, int tokens, bool one_by_one) {
-  peer.run(one_by_one ? 1 : tokens, one_by_one);  // warm-up: touches the weights, builds the graph
+/// The counted runs of one test.
+std::vector<double> rates_of(Peer& peer, const Test& test, int repeats) {
   std::vector<double> rates;
-  for (int i = 0; i < options.repeats; ++i) rates.push_back(peer.run(tokens, one_by_one));
+  // The first run warms up: touches the weights, builds the graph. A single token does for that.
+  for (int i = test.start ? 1 : 0; i <= repeats; ++i) {
+    peer.go_to_depth(test.depth);
+    const bool warm_up = i == 0 && test.generate;
+    const double rate = test.sequences > 1
+                            ? peer.run_sequences(test.sequences, warm_up ? 2 : test.tokens)
+                            : peer.run(warm_up ? 1 : test.tokens, test.generate);
+    if (i > 0) rates.push_back(rate);
+  }
   std::sort(rates.begin(), rates.end());
+  return rates;
+}
+
+std::string row(const Test& test, const std::vector<double>& rates) {
   const size_t middle = rates.size() / 2;
   const double median =
       rates.size() % 2 == 1 ? rates[middle] : (rates[middle - 1] + rates[middle]) / 2;
   char text[256];
   std::snprintf(text, sizeof text,
-                "{\"test\":\"%s%d\",\"tokens_per_second\":{\"median\":%.3f,\"min\":%.3f,"
+                "{\"test\":\"%s\",\"tokens_per_second\":{\"median\":%.3f,\"min\":%.3f,"
                 "\"max\":%.3f}}",
-                one_by_one ? "tg" : "pp", tokens, median, rates.front(), rates.back());
+                test.name.c_str(), median, rates.front(), rates.back());
   return text;
 }
 
 int run(int argc, char** argv) {
   const Options options = parse(argc, argv);
   Peer peer(options);
-  if (options.sequences > 0) {
-    peer.run_sequences(options.sequences, 2);  // warm-up
-    std::printf(
-        "{\"threads\":%d,\"rows\":[{\"test\":\"sequences%d\",\"tokens_per_second\":"
-        "{\"median\":%.3f}}]}\n",
-        options.threads, options.sequences,
-        peer.run_sequences(options.sequences, options.generate));
-    std::fflush(stdout);
-    std::_Exit(0);
+  int room = 0;  // of the context of tests with one sequence
+  for (const Test& test : options.tests)
+    if (test.sequences == 1) room = std::max(room, test.depth + test.tokens);
+  std::string rows;
+  bool shared = false;
+  for (const Test& test : options.tests) {
+    if (test.sequences > 1 || !shared)
+      peer.make_context(test.sequences > 1 ? test.tokens : room, test.sequences);
+    shared = test.sequences == 1;
+    rows += (rows.empty() ? "" : ",") + row(test, rates_of(peer, test, options.repeats));
   }
-  const std::string prompt = row(peer, options, options.prompt, false);
-  const std::string generate = row(peer, options, options.generate, true);
-  std::printf("{\"threads\":%d,\"system\":\"%s\",\"rows\":[%s,%s]}\n", options.threads,
-              peer.system_info().c_str(), prompt.c_str(), generate.c_str());
+  std::printf("{\"threads\":%d,\"system\":\"%s\",\"rows\":[%s]}\n", options.threads,
+              peer.system_info().c_str(), rows.c_str());
   // The libraries' global destructors need not run; the process ends here.
   std::fflush(stdout);
   std::_Exit(0);

@@ -2,12 +2,12 @@
 // register (a 128-bit lane a block), so that one small transpose gives the 16 block sums and the
 // float chain runs over four rows at once. Weights are read where the file has them.
 #include "kernels/avx512/integer_matmul.h"
-#include "kernels/avx512/unpack.h"
+#include "kernels/avx512/stream.h"
 
 namespace weir::kernels::avx512 {
 namespace {
 
-constexpr int kRows = 4, kBlocks = 4;
+constexpr int kBlocks = 4;
 
 /// Elements 0..15 (low) and 16..31 (high) of four consecutive blocks, a lane a block.
 struct Quad {
@@ -62,15 +62,6 @@ inline Quad quad(const typename Type::Block* b) {
   } else {
     return nibble_quad(b);
   }
-}
-
-/// Lane b, element r = sum over lane b of row r.
-inline __m512i lane_sums(const __m512i* rows) {
-  const __m512i a = _mm512_add_epi32(_mm512_unpacklo_epi32(rows[0], rows[1]),
-                                     _mm512_unpackhi_epi32(rows[0], rows[1]));
-  const __m512i b = _mm512_add_epi32(_mm512_unpacklo_epi32(rows[2], rows[3]),
-                                     _mm512_unpackhi_epi32(rows[2], rows[3]));
-  return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
 }
 
 /// Sixteen halves, lane b, element r = scale `get` of block b of row r, widened.

@@ -170,6 +170,21 @@ TEST(Contract, BatchSizesAndChunksChangeNothing) {
   }
 }
 
+TEST(Contract, MoreThreadsThanCoresChangeNothing) {
+  for (const std::string family : {"llama", "gpt2"}) {
+    const auto model = tiny_model(family);
+    const auto requests = mixed_requests(8, 150, 60);
+    const auto expected = alone(model, requests, 256);
+    for (const int threads : {5, 16, 40}) {
+      const auto engine = make_native_engine(
+          model, {.threads = threads, .context_length = 256, .prefill_chunk = 64, .max_batch = 4});
+      expect_equal(together(*engine, requests), expected,
+                   fmt::format("{}, {} threads", family, threads));
+      expect_no_leak(*engine);
+    }
+  }
+}
+
 TEST(Contract, AFullPoolPreemptsAndChangesNothing) {
   const auto model = tiny_model();
   auto requests = mixed_requests(40, 300, 100);

@@ -1,0 +1,242 @@
+"""The table of bench/peers/run: what a row holds, its target, and how it is printed.
+
+A row is one test of one model, type and instruction set, with the figures of every round of both
+sides and the ceilings that the same rounds measured. Nothing is measured here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import statistics
+from pathlib import Path
+
+INTEGER_PREFILL = {kind: 0.65 for kind in ("q4_k_m", "q4_0", "q8_0", "q5_k_m", "q6_k")}
+INTEGER_PREFILL |= {kind: 0.55 for kind in ("iq4_nl", "q2_k", "q3_k")}
+REAL_PREFILL = {kind: 0.75 for kind in ("f16", "bf16", "f32")}
+SHORT = ("pp8", "pp16", "pp32")
+BATCHED = {"tg64x4": 3.4, "tg64x16": 9.0}
+KV_GAIN = {"q8_0": 1.4, "q4_0": 1.8}
+
+
+@dataclasses.dataclass
+class Row:
+    model: str
+    type: str
+    isa: str  # "native" (the best of the machine) or "avx2"
+    test: str  # as weir bench names it; "start16", "memory", "kv:q8_0@16384"
+    unit: str = "tokens/s"  # or "ms", "MB"; of those less is better
+    weir: list[float] = dataclasses.field(default_factory=list)
+    peer: list[float] = dataclasses.field(default_factory=list)
+    share: list[float] = dataclasses.field(default_factory=list)  # of the ceiling, by Weir
+    ceiling: str = ""  # "int8", "f32" or "read"
+    read_bytes_per_second: float = 0  # of the same rounds
+    facts: dict[str, float] = dataclasses.field(default_factory=dict)  # sizes, in bytes
+    error: str = ""  # why there are no figures, or only of one side
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        return (self.model, self.type, self.isa, self.test)
+
+    @property
+    def depth(self) -> int:
+        return int(self.test.partition("@")[2] or 0)
+
+    def ours(self) -> float:
+        return statistics.median(self.weir)
+
+    def ratio(self) -> float | None:
+        """Above 1: Weir is better."""
+        if not self.weir or not self.peer:
+            return None
+        ratio = self.ours() / statistics.median(self.peer)
+        return ratio if self.unit == "tokens/s" else 1 / ratio
+
+
+@dataclasses.dataclass
+class Verdict:
+    target: str = "–"
+    figure: str = ""  # what is held against the target, where it is not in another column
+    holds: bool | None = None
+
+
+class Table:
+    """Rows by key, in the order they came; a later row replaces an earlier one."""
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, str, str, str], Row] = {}
+        self.about: dict[str, str] = {}
+
+    def add(self, row: Row) -> None:
+        self.rows[row.key] = row
+
+    def load(self, path: Path) -> None:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        self.about |= stored["about"]
+        for row in stored["rows"]:
+            row.pop("verdict", None)  # it is for readers; new rows may change it
+            self.add(Row(**row))
+
+    def save(self, path: Path) -> None:
+        rows = [dataclasses.asdict(row) | {"verdict": dataclasses.asdict(self.verdict(row))}
+                for row in self.rows.values()]
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps({"about": self.about, "rows": rows}, indent=1) + "\n",
+                           encoding="utf-8")
+        partial.rename(path)
+
+    def rate(self, row: Row, test: str) -> float | None:
+        other = self.rows.get((row.model, row.type, row.isa, test))
+        return other.ours() if other and other.weir else None
+
+    def verdict(self, row: Row) -> Verdict:
+        if not row.weir:
+            return Verdict(holds=None)
+        if row.isa == "avx2":
+            return self._against_peer(row)
+        if row.test in SHORT:
+            return self._share_of(row, "pp512", 0.60, "of the rate at 512")
+        if row.test in BATCHED and row.model == "tinyllama-1.1b" and row.type == "q4_k_m":
+            return self._share_of(row, "tg64", BATCHED[row.test], "x one stream")
+        if row.test.startswith("kv:"):
+            return self._kv(row)
+        if row.depth > 0:
+            return self._depth(row)
+        if row.test == "start16":
+            return self._start(row)
+        if row.test == "memory":
+            limit = (sum(row.facts[name] for name in ("file", "kv", "workspace")) + 64e6) / 1e6
+            return Verdict(f"≤ {limit:.0f} MB (file + KV + 64 MB + scratch)", "",
+                           row.ours() <= limit)
+        goal = {"pp512": (INTEGER_PREFILL | REAL_PREFILL).get(row.type), "tg64": 0.95}.get(row.test)
+        if goal is None or not row.share:
+            return Verdict()
+        return Verdict(f"≥ {100 * goal:.0f} % of {row.ceiling}", "",
+                       statistics.median(row.share) >= goal)
+
+    def _against_peer(self, row: Row) -> Verdict:
+        goal = {"pp512": 1.15, "tg64": 1.0}.get(row.test)
+        ratio = row.ratio()
+        if goal is None:
+            return Verdict()
+        return Verdict(f"≥ {goal:g} × llama.cpp", "", ratio >= goal if ratio else None)
+
+    def _share_of(self, row: Row, test: str, goal: float, words: str) -> Verdict:
+        base = self.rate(row, test)
+        target = f"≥ {100 * goal:.0f} % {words}" if goal < 1 else f"≥ {goal:g} {words}"
+        if base is None:
+            return Verdict(f"{target} (no {test} row)")
+        share = row.ours() / base
+        return Verdict(target, f"{100 * share:.0f} %" if goal < 1 else f"{share:.2f} x",
+                       share >= goal)
+
+    def _depth(self, row: Row) -> Verdict:
+        """Seconds of the test at depth 0 and those of reading the cache once a step."""
+        test = row.test.partition("@")[0]
+        base, ratio = self.rate(row, test), row.ratio()
+        target = "≤ 1.1 × (matmul + KV read), ahead of llama.cpp"
+        if base is None:
+            return Verdict(f"{target} (no {test} row)")
+        tokens = int(test[2:])
+        steps = 1 if test.startswith("pp") else tokens
+        kv = row.facts["kv_token"] * row.depth * steps / row.read_bytes_per_second
+        over = tokens / row.ours() / (tokens / base + kv)
+        return Verdict(target, f"{over:.2f} ×", over <= 1.1 and (ratio is None or ratio > 1))
+
+    def _kv(self, row: Row) -> Verdict:
+        kind, _, depth = row.test[3:].partition("@")
+        base = self.rate(row, f"kv:f16@{depth}")
+        if kind not in KV_GAIN:
+            return Verdict()
+        target = f"attention ≥ {KV_GAIN[kind]:g} × as fast as with F16"
+        if base is None:
+            return Verdict(f"{target} (no F16 row)")
+        gain = base / row.ours()
+        return Verdict(target, f"{gain:.2f} ×", gain >= KV_GAIN[kind])
+
+    def _start(self, row: Row) -> Verdict:
+        rate = self.rate(row, "pp16")
+        if rate is None:
+            return Verdict("≤ 1.15 × prefill + 30 ms (no pp16 row)")
+        limit = 1.15 * 16e3 / rate + 30
+        return Verdict(f"≤ {limit:.0f} ms (1.15 × prefill + 30 ms)", "", row.ours() <= limit)
+
+    def markdown(self) -> str:
+        lines = ["; ".join(f"{name}: {text}" for name, text in self.about.items()) + ".", "",
+                 "| model | type | test | target | weir | llama.cpp | ratio | share of ceiling "
+                 "(llama.cpp) | holds |", "|---|---|---|---|---:|---:|---:|---|---|"]
+        held = missed = 0
+        for row in self.rows.values():
+            verdict = self.verdict(row)
+            held += verdict.holds is True
+            missed += verdict.holds is False
+            lines.append(self._line(row, verdict))
+        failed = [row for row in self.rows.values() if row.error]
+        lines += ["", f"{held} targets held, {missed} missed, {len(failed)} rows with a side that "
+                  "did not run."]
+        lines += [f"- {row.model} {row.type} {row.isa} {row.test}: {row.error}" for row in failed]
+        return "\n".join(lines) + "\n"
+
+    @staticmethod
+    def _line(row: Row, verdict: Verdict) -> str:
+        def side(figures: list[float]) -> str:
+            if not figures:
+                return "did not run" if row.error else "–"
+            text = f"{statistics.median(figures):.1f}"
+            if len(figures) > 1:
+                text += f" ({min(figures):.1f}–{max(figures):.1f})"
+            return text if row.unit == "tokens/s" else f"{text} {row.unit}"
+
+        ratio, share = row.ratio(), ""
+        if row.share:
+            ours = statistics.median(row.share)
+            share = f"{100 * ours:.0f} % of {row.ceiling}"
+            if ratio:
+                share += f" ({100 * ours / ratio:.0f} %)"
+        mark = {True: "yes", False: "**no**", None: ""}[verdict.holds]
+        if verdict.figure:
+            mark = f"{mark} ({verdict.figure})"
+        name = row.test if row.isa == "native" else f"{row.test}, {row.isa}"
+        return (f"| {row.model} | {row.type} | {name} | {verdict.target} | {side(row.weir)} | "
+                f"{side(row.peer)} | {f'{ratio:.2f}' if ratio else ''} | {share} | {mark} |")
+
+    def svg(self) -> str:
+        """Bars: the share of the ceiling of both sides, by model and test; a tick is the target."""
+        rows = [row for row in self.rows.values() if row.share and row.depth == 0
+                and row.test in ("pp512", "tg64")]
+        rows.sort(key=lambda row: (row.test, row.model, row.isa))
+        left, width, step = 230, 520, 34
+        height = 60 + step * len(rows)
+        parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 60} '
+                 f'{height}" font-family="sans-serif" font-size="12">',
+                 '<rect width="100%" height="100%" fill="#fff"/>',
+                 f'<text x="{left}" y="18" fill="#222">Share of the ceiling: '
+                 '<tspan fill="#1463a5" font-weight="bold">weir</tspan>, '
+                 '<tspan fill="#8a8a8a" font-weight="bold">llama.cpp</tspan>; the line is the '
+                 'target</text>']
+        for percent in (0, 25, 50, 75, 100):
+            x = left + width * percent / 100
+            parts.append(f'<line x1="{x}" y1="28" x2="{x}" y2="{height - 18}" stroke="#ddd"/>'
+                         f'<text x="{x}" y="{height - 4}" text-anchor="middle" fill="#666">'
+                         f'{percent} %</text>')
+        goals = INTEGER_PREFILL | REAL_PREFILL
+        for i, row in enumerate(rows):
+            y = 32 + step * i
+            ours, ratio = statistics.median(row.share), row.ratio()
+            label = f"{row.model} {row.type} {row.test}" + (" avx2" if row.isa == "avx2" else "")
+            parts.append(f'<text x="{left - 8}" y="{y + 16}" text-anchor="end" fill="#222">{label}'
+                         '</text>')
+            for offset, share, colour in ((0, ours, "#1463a5"),
+                                          (13, ours / ratio if ratio else 0, "#b0b0b0")):
+                parts.append(f'<rect x="{left}" y="{y + offset}" height="11" fill="{colour}" '
+                             f'width="{width * min(share, 1.05):.0f}"/>')
+                if share:
+                    parts.append(f'<text x="{left + width * min(share, 1.05) + 4:.0f}" '
+                                 f'y="{y + offset + 10}" font-size="10" fill="#444">'
+                                 f'{100 * share:.0f}</text>')
+            goal = 0.95 if row.test == "tg64" else goals.get(row.type)
+            if goal and row.isa == "native":
+                x = left + width * goal
+                parts.append(f'<line x1="{x}" y1="{y - 2}" x2="{x}" y2="{y + 26}" '
+                             'stroke="#c0392b" stroke-width="2"/>')
+        return "\n".join(parts) + "\n</svg>\n"
