@@ -115,7 +115,7 @@ TEST(Elementwise, QuantisationEqualsRef) {
 }
 
 TEST(CanonicalMath, StaysNearTheCLibrary) {
-  double worst_exp = 0, worst_tanh = 0, worst_gelu = 0;
+  double worst_exp = 0, worst_tanh = 0, worst_gelu = 0, worst_gelu_tanh = 0, worst_silu = 0;
   for (double x = -87.0; x < 88.0; x += 0.00731) {
     const float f = static_cast<float>(x);
     const double e = std::exp(double{f});
@@ -125,10 +125,18 @@ TEST(CanonicalMath, StaysNearTheCLibrary) {
       worst_tanh = std::max(worst_tanh, std::abs(kernels::ref::tanh(f / 8) - t) / std::abs(t));
     const double z = double{f} / 8, g = 0.5 * z * std::erfc(-z / std::sqrt(2.0));
     worst_gelu = std::max(worst_gelu, std::abs(kernels::ref::gelu_erf(f / 8) - g));
+    const double u = std::sqrt(2.0 / M_PI) * (z + 0.044715 * z * z * z);
+    const double gt = 0.5 * z * (1.0 + std::tanh(u));
+    worst_gelu_tanh = std::max(worst_gelu_tanh, std::abs(kernels::ref::gelu_tanh(f / 8) - gt));
+    const double s = double{f} / (1.0 + std::exp(-double{f}));
+    if (s != 0)
+      worst_silu = std::max(worst_silu, std::abs(kernels::ref::silu(f) - s) / std::abs(s));
   }
   EXPECT_LT(worst_exp, 1.2e-7);  // stated in docs/numerics.md
   EXPECT_LT(worst_tanh, 2.4e-7);
   EXPECT_LT(worst_gelu, 2.0e-6);
+  EXPECT_LT(worst_gelu_tanh, 5.3e-7);
+  EXPECT_LT(worst_silu, 1.5e-7);
   EXPECT_EQ(kernels::ref::exp(0.0f), 1.0f);
   EXPECT_EQ(kernels::ref::exp(-INFINITY), 0.0f);
   EXPECT_EQ(kernels::ref::exp(INFINITY), INFINITY);
