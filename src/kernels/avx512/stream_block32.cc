@@ -158,27 +158,14 @@ inline __m128 one_block(const typename Type::Block* const* row, const MatmulArgs
 
 template <typename Type>
 void stream(const MatmulArgs& a) {
-  const int64_t blocks = a.k / 32;
-  for (int64_t r0 = 0; r0 < a.rows; r0 += kRows) {
-    const typename Type::Block* row[kRows];
-    for (int r = 0; r < kRows; ++r) {  // rows past the end repeat the last one
-      const int64_t index = r0 + r < a.rows ? r0 + r : a.rows - 1;
-      row[r] = reinterpret_cast<const typename Type::Block*>(a.w + static_cast<size_t>(index) *
-                                                                       a.row_bytes);
-    }
-    __m128 total = _mm_setzero_ps();
-    for (int64_t begin = 0; begin < blocks; begin += kSegment / 32) {
-      const int64_t end = blocks - begin < kSegment / 32 ? blocks : begin + kSegment / 32;
-      __m128 chain = _mm_setzero_ps();
-      int64_t b = begin;
-      for (; b + kBlocks <= end; b += kBlocks) chain = four_blocks<Type>(row, a, b, chain);
-      for (; b < end; ++b) chain = one_block<Type>(row, a, b, chain);
-      total = _mm_add_ps(total, chain);
-    }
-    const int64_t left = a.rows - r0;
-    const auto mask = static_cast<__mmask8>(left >= kRows ? 15 : (1 << left) - 1);
-    _mm_mask_storeu_ps(a.out + r0, mask, total);
-  }
+  using Block = typename Type::Block;
+  stream_rows<Block, 32>(a, [&](const Block* const* row, int64_t begin, int64_t end) {
+    __m128 chain = _mm_setzero_ps();
+    int64_t b = begin;
+    for (; b + kBlocks <= end; b += kBlocks) chain = four_blocks<Type>(row, a, b, chain);
+    for (; b < end; ++b) chain = one_block<Type>(row, a, b, chain);
+    return chain;
+  });
 }
 
 }  // namespace
