@@ -51,8 +51,32 @@ void row_kernel(benchmark::State& state, const KernelTable& table, int which) {
   state.SetItemsProcessed(state.iterations() * kInputs);
 }
 
+/// The option "bf16-dot" of a table, where it has one, and the rate of its instruction alone.
+void register_bf16_dot(const KernelTable& base) {
+  const KernelTable* const table = weir::kernels::bf16_dot_table_of(base);
+  if (table == nullptr || table->probe_bf16 == nullptr) return;
+  const std::string isa = table->isa;
+  for (const weir::DType type : {weir::DType::f16, weir::DType::bf16}) {
+    const DTypeInfo& info = weir::info(type);
+    benchmark::RegisterBenchmark(
+        ("matmul/" + isa + "/" + std::string(info.name)).c_str(),
+        [table, &info](benchmark::State& state) { matmul(state, *table, info); })
+        ->Arg(1)
+        ->Arg(8)
+        ->Arg(128)
+        ->Unit(benchmark::kMicrosecond);
+  }
+  benchmark::RegisterBenchmark(("probe/" + isa).c_str(), [table](benchmark::State& state) {
+    int64_t operations = 0;
+    for (auto _ : state) operations += table->probe_bf16(10000);
+    state.counters["ops"] =
+        benchmark::Counter(static_cast<double>(operations), benchmark::Counter::kIsRate);
+  });
+}
+
 void register_all() {
   for (const KernelTable* table : weir::kernels::tables()) {
+    register_bf16_dot(*table);
     const std::string isa = table->isa;
     for (const DTypeInfo& type : weir::all_dtypes()) {
       if (table->matmul[static_cast<size_t>(type.type)] == nullptr) continue;

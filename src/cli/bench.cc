@@ -64,6 +64,9 @@ void add_bench(Commands& commands) {
   c->add_option("--kv-type", o->bench.kv_type, "Type of the KV cache")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}))
       ->capture_default_str();
+  c->add_option("--numerics", o->bench.numerics, "Arithmetic (docs/numerics.md)")
+      ->check(CLI::IsMember({"exact", "bf16-dot"}))
+      ->capture_default_str();
   c->add_option("--format", o->format, "Form of the report")
       ->check(CLI::IsMember({"table", "markdown", "csv", "json"}))
       ->capture_default_str();

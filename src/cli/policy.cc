@@ -40,13 +40,13 @@ int check(const Options& o) {
       "{} is a valid policy\n"
       "  engine   {}\n"
       "  model    {}{}\n"
-      "  runtime  threads {}, context {}, KV type {}, batch {}, memory {}\n"
+      "  runtime  threads {}, context {}, KV type {}, numerics {}, batch {}, memory {}\n"
       "  audit    {}\n",
       o.file, policy.engine.name, policy.model.path.empty() ? "embedded" : policy.model.path,
       policy.model.name.empty() ? "" : " as " + policy.model.name,
       or_default(native.threads, "one for each core"),
-      or_default(native.context_length, "the model's"), native.kv_type, native.max_batch,
-      memory ? human_bytes(static_cast<double>(*memory)) : "unlimited", audit);
+      or_default(native.context_length, "the model's"), native.kv_type, native.numerics,
+      native.max_batch, memory ? human_bytes(static_cast<double>(*memory)) : "unlimited", audit);
   std::fputs(text.c_str(), stdout);
   return kSuccess;
 }

@@ -24,7 +24,7 @@ namespace weir::cli {
 namespace {
 
 struct Options {
-  std::string model, prompt, file, system, kv_type, policy_file;
+  std::string model, prompt, file, system, kv_type, numerics, policy_file;
   Policy policy;  // the defaults of what no flag says
   bool has_prompt = false, json = false, stats = false, raw = false, no_echo = false;
   int threads = 0;
@@ -186,6 +186,7 @@ int run(Options o) {
   if (o.threads != 0) native.threads = o.threads;
   if (o.context != 0) native.context_length = o.context;
   if (!o.kv_type.empty()) native.kv_type = o.kv_type;
+  if (!o.numerics.empty()) native.numerics = o.numerics;
   native.max_batch = 1;  // batch and cache of a policy are for a server
   native.cache_folder.clear();
   if (const auto budget = o.policy.runtime.memory_bytes()) {
@@ -251,6 +252,10 @@ void add_run(Commands& commands) {
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
   c->add_option("--kv-type", o->kv_type, "Type of the KV cache: f32, f16, bf16 [f16]")
       ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+  c->add_option("--numerics", o->numerics,
+                "Arithmetic: exact, or bf16-dot: F16 and BF16 weights faster, with other answers "
+                "[exact]")
+      ->check(CLI::IsMember({"exact", "bf16-dot"}));
   c->add_option("--policy", o->policy_file, "Policy file: the defaults of model and flags");
   c->add_flag("--json", o->json, "Print one JSON object instead of text");
   c->add_flag("--stats", o->stats, "Print statistics to standard error");

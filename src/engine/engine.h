@@ -153,16 +153,17 @@ class Engine {
 
 /// How a native engine is set up.
 struct NativeOptions {
-  int threads = 0;                // 0: one for each core this process may use
-  int64_t context_length = 0;     // 0: what the model was made for, at most kDefaultContext
-  std::string kv_type = "f16";    // f32, f16 or bf16
-  int64_t prefill_chunk = 512;    // tokens a forward pass takes at most; never changes an answer
-  int64_t max_batch = 1;          // requests that run at the same time
-  int64_t max_queue = 256;        // requests that wait; more are refused with unavailable
-  int64_t kv_tokens = 0;          // places in the page pool; 0: max_batch * context_length
-  int64_t swap_bytes = 0;         // RAM for the pages of preempted requests and evicted prefixes
-  std::string cache_folder = {};  // prefixes that survive restarts; empty: none
-  int64_t cache_bytes = 0;        // most bytes there
+  int threads = 0;                 // 0: one for each core this process may use
+  int64_t context_length = 0;      // 0: what the model was made for, at most kDefaultContext
+  std::string kv_type = "f16";     // f32, f16 or bf16
+  std::string numerics = "exact";  // or bf16-dot (docs/numerics.md): other answers, faster BF16
+  int64_t prefill_chunk = 512;     // tokens a forward pass takes at most; never changes an answer
+  int64_t max_batch = 1;           // requests that run at the same time
+  int64_t max_queue = 256;         // requests that wait; more are refused with unavailable
+  int64_t kv_tokens = 0;           // places in the page pool; 0: max_batch * context_length
+  int64_t swap_bytes = 0;          // RAM for the pages of preempted requests and evicted prefixes
+  std::string cache_folder = {};   // prefixes that survive restarts; empty: none
+  int64_t cache_bytes = 0;         // most bytes there
   /// Told one sentence when that cache stops working (full disk, folder in use) and when it works
   /// again. On any thread; must not throw.
   std::function<void(const std::string&)> cache_notice = {};

@@ -55,6 +55,12 @@ DType kv_type_named(const std::string& name) {
   return *type;
 }
 
+const kernels::KernelTable& numerics_named(const std::string& name) {
+  if (name == "exact") return kernels::active_table();
+  if (name == "bf16-dot") return kernels::bf16_dot_table();
+  fail(Code::invalid_argument, "numerics '{}' is not known; Weir has exact, bf16-dot", name);
+}
+
 int64_t step_tokens_of(const NativeOptions& options, int64_t context) {
   if (options.prefill_chunk < 1 || options.prefill_chunk > 65536)
     fail(Code::invalid_argument, "a prefill chunk of {} tokens, expected 1 to 65536",

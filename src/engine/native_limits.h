@@ -6,6 +6,7 @@
 #include <string>
 
 #include "engine/engine.h"
+#include "kernels/kernels.h"
 #include "model/model.h"
 #include "tensor/dtype.h"
 
@@ -24,5 +25,8 @@ int64_t context_of(const Model& model, const NativeOptions& options);
 int64_t step_tokens_of(const NativeOptions& options, int64_t context);
 
 DType kv_type_named(const std::string& name);
+
+/// The kernels of "exact" or "bf16-dot". Throws unsupported where the processor lacks the latter.
+const kernels::KernelTable& numerics_named(const std::string& name);
 
 }  // namespace weir

@@ -49,7 +49,7 @@ Error as_error(const std::exception& error) {
 Runner::Runner(std::shared_ptr<const Model> model, const NativeOptions& options)
     : model_(std::move(model)),
       context_(context_of(*model_, options)),
-      device_(options.threads),
+      device_(options.threads, &numerics_named(options.numerics)),
       decoder_(model_, device_, step_tokens_of(options, context_), context_),
       pool_(Decoder::kv_layout(model_->config(), kv_type_named(options.kv_type)),
             pages_of(*model_, options)),
@@ -61,7 +61,8 @@ Runner::Runner(std::shared_ptr<const Model> model, const NativeOptions& options)
       profile_(options.profile) {
   identity_.kv_type = options.kv_type;
   identity_.attention = "full";
-  identity_.numerics = kernels::kNumericsVersion;
+  identity_.numerics =
+      options.numerics == "exact" ? kernels::kNumericsVersion : kernels::kBf16DotVersion;
   if (store_ != nullptr) identity_.model = model_digest(*model_, device_);
   device_.set_profile(profile_);
 }

@@ -12,6 +12,8 @@ namespace weir::kernels {
 
 /// Version of the canonical arithmetic; stored with everything that outlives a process.
 inline constexpr int kNumericsVersion = 1;
+/// The same with the option "bf16-dot".
+inline constexpr int kBf16DotVersion = kNumericsVersion + 0x10000;
 
 /// Along k a chain of FMAs restarts at +0 every kSegment inputs; segments are added in order.
 inline constexpr int64_t kSegment = 2048;
@@ -109,6 +111,7 @@ struct KernelTable {
   int64_t (*probe_int8)(int64_t rounds);
   int64_t (*probe_fma)(int64_t rounds);
   void (*probe_read)(const std::byte* data, size_t bytes);
+  int64_t (*probe_bf16)(int64_t rounds);  // null but in bf16_dot_table(), and there without AVX-512
 };
 
 /// The plain table that defines the answers.
@@ -127,5 +130,14 @@ TableList tables();
 /// The table in use: the best one, or the one that WEIR_ISA names. Chosen on first use; throws
 /// Error{invalid_argument} listing the names if WEIR_ISA names none that can run here.
 const KernelTable& active_table();
+
+/// The table in use with the numerics option "bf16-dot" (docs/numerics.md): matmuls of F16 and BF16
+/// weights by products of BF16 pairs, another answer for more speed. Its isa is "avx512+bf16-dot"
+/// or, the plain twin, "scalar+bf16-dot". Throws Error{unsupported} where the table in use is
+/// neither, or the processor lacks AVX512_BF16.
+const KernelTable& bf16_dot_table();
+
+/// The same for any of tables(); null where there is none.
+const KernelTable* bf16_dot_table_of(const KernelTable& table);
 
 }  // namespace weir::kernels

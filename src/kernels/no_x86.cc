@@ -4,4 +4,5 @@
 namespace weir::kernels {
 const KernelTable* avx512_table() { return nullptr; }
 const KernelTable* avx2_table() { return nullptr; }
+const Bf16Dot* avx512_bf16_dot() { return nullptr; }
 }  // namespace weir::kernels

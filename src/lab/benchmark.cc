@@ -16,13 +16,19 @@
 namespace weir {
 namespace {
 
-void add_work(const Tensor& weight, double share, TokenWork& work, double& integer_operations) {
+/// Operations by what computes them.
+struct Kinds {
+  double integer = 0, half = 0;
+};
+
+void add_work(const Tensor& weight, double share, TokenWork& work, Kinds& kinds) {
   if (weight.empty()) return;
   const auto elements = static_cast<double>(weight.shape.elements());
   work.operations += 2 * elements * share;
   work.bytes +=
       share * static_cast<double>(weight.rows()) * static_cast<double>(weight.row_bytes());
-  if (info(weight.type).kind != DTypeClass::real) integer_operations += 2 * elements * share;
+  if (info(weight.type).kind != DTypeClass::real) kinds.integer += 2 * elements * share;
+  if (weight.type == DType::f16 || weight.type == DType::bf16) kinds.half += 2 * elements * share;
 }
 
 /// `depth` tokens that are the same in every run and `tokens` that are not; all are in every
@@ -110,9 +116,12 @@ BenchmarkRow row_of(const Test& test, std::vector<double> rates, const TokenWork
     return row;
   }
   const double a_token = work.operations + work.head_operations / static_cast<double>(test.prompt);
-  row.ceiling = work.integer ? "int8" : "f32";
-  row.share_of_ceiling =
-      rate * a_token / (work.integer ? ceilings.int8_ops_per_second : ceilings.f32_ops_per_second);
+  const bool pairs = work.half && ceilings.bf16_ops_per_second > 0;
+  row.ceiling = work.integer ? "int8" : pairs ? "bf16" : "f32";
+  row.share_of_ceiling = rate * a_token /
+                         (work.integer ? ceilings.int8_ops_per_second
+                          : pairs      ? ceilings.bf16_ops_per_second
+                                       : ceilings.f32_ops_per_second);
   return row;
 }
 
@@ -147,6 +156,7 @@ NativeOptions native_of(const BenchmarkOptions& options, const std::vector<Test>
   NativeOptions native;
   native.threads = options.threads;
   native.kv_type = options.kv_type;
+  native.numerics = options.numerics;
   native.prefill_chunk = 512;
   native.profile = profile;
   int64_t longest = 0, places = 0;
@@ -174,23 +184,24 @@ Spread spread_of(std::vector<double> values) {
 
 TokenWork token_work(const Model& model) {
   TokenWork work;
-  double integer = 0;
+  Kinds kinds;
   const DecoderWeights& w = model.weights();
   for (const LayerWeights& layer : w.blk) {
     for (const Linear* linear : {&layer.attn_q, &layer.attn_k, &layer.attn_v, &layer.attn_output,
                                  &layer.ffn_gate, &layer.ffn_up, &layer.ffn_down})
-      add_work(linear->weight, 1, work, integer);
+      add_work(linear->weight, 1, work, kinds);
     const ExpertWeights& e = layer.experts;
     for (const Tensor* tensor :
          {&e.ffn_gate_inp, &e.ffn_gate_shexp, &e.ffn_up_shexp, &e.ffn_down_shexp})
-      add_work(*tensor, 1, work, integer);
+      add_work(*tensor, 1, work, kinds);
     const auto used = static_cast<double>(model.config().moe.used);
     for (const auto* experts : {&e.ffn_gate_exps, &e.ffn_up_exps, &e.ffn_down_exps})
-      if (!experts->empty()) add_work(experts->front(), used, work, integer);
+      if (!experts->empty()) add_work(experts->front(), used, work, kinds);
   }
-  work.integer = integer > work.operations / 2;
+  work.integer = kinds.integer > work.operations / 2;
+  work.half = kinds.half > work.operations / 2;
   const double before = work.operations;
-  add_work(w.output.weight, 1, work, integer);
+  add_work(w.output.weight, 1, work, kinds);
   work.head_operations = work.operations - before;
   work.operations = before;
   return work;
@@ -220,7 +231,7 @@ BenchmarkReport run_benchmark(const std::shared_ptr<const Model>& model,
     ++step;
   };
   tell("ceilings of this machine");
-  report.ceilings = measure_ceilings(report.threads);
+  report.ceilings = measure_ceilings(report.threads, numerics_named(options.numerics));
 
   const TokenWork work = token_work(*model);
   const KvLayout kv = Decoder::kv_layout(model->config(), kv_type_named(options.kv_type));

@@ -22,6 +22,7 @@ struct BenchmarkOptions {
   int repeats = 5;
   int threads = 0;
   std::string kv_type = "f16";
+  std::string numerics = "exact";
   bool profile = false;  // with the times of every op in the last run of each row
 };
 
@@ -42,7 +43,7 @@ struct BenchmarkRow {
                      // each of 4 sequences; "@4096": behind so many tokens in the cache
   int64_t tokens = 0, depth = 0, batch = 1;
   Spread tokens_per_second;
-  std::string ceiling;          // "int8", "f32" (arithmetic) or "read" (memory)
+  std::string ceiling;          // "int8", "f32", "bf16" (arithmetic) or "read" (memory)
   double share_of_ceiling = 0;  // of the median
   std::vector<OpShare> profile;
 };
@@ -75,6 +76,7 @@ struct TokenWork {
   double head_operations = 0;  // of the head, once a prompt
   double bytes = 0;            // read by one generated token
   bool integer = false;        // most of it by int8 dot products
+  bool half = false;           // or, most of it, with F16 and BF16 weights
 };
 TokenWork token_work(const Model& model);
 

@@ -11,12 +11,15 @@ namespace weir {
 namespace {
 
 std::string heading(const BenchmarkReport& r) {
-  return fmt::format(
+  std::string text = fmt::format(
       "{} ({}, {:.1f} MB), {} threads, {}; ceilings: read {:.1f} GB/s, int8 {:.0f} GOPS, "
       "f32 {:.0f} GFLOPS",
       r.model, r.type, static_cast<double>(r.model_bytes) / 1e6, r.threads, r.isa,
       r.ceilings.read_bytes_per_second / 1e9, r.ceilings.int8_ops_per_second / 1e9,
       r.ceilings.f32_ops_per_second / 1e9);
+  if (r.ceilings.bf16_ops_per_second > 0)
+    text += fmt::format(", bf16 {:.0f} GFLOPS", r.ceilings.bf16_ops_per_second / 1e9);
+  return text;
 }
 
 /// "matmul 91.2 %, attention 5.0 %, …" of the parts above a thousandth.
@@ -86,7 +89,8 @@ std::string report_json(const BenchmarkReport& r) {
   json["peak_memory_bytes"] = r.peak_memory_bytes;
   json["ceilings"] = {{"read_bytes_per_second", r.ceilings.read_bytes_per_second},
                       {"int8_ops_per_second", r.ceilings.int8_ops_per_second},
-                      {"f32_ops_per_second", r.ceilings.f32_ops_per_second}};
+                      {"f32_ops_per_second", r.ceilings.f32_ops_per_second},
+                      {"bf16_ops_per_second", r.ceilings.bf16_ops_per_second}};
   json["rows"] = nlohmann::ordered_json::array();
   for (const BenchmarkRow& row : r.rows) {
     json["rows"].push_back({{"test", row.test},

@@ -54,14 +54,14 @@ double measure_read_bandwidth(int threads, size_t bytes, int repeats) {
   return static_cast<double>(bytes) / seconds;
 }
 
-Ceilings measure_ceilings(int threads) {
+Ceilings measure_ceilings(int threads, const kernels::KernelTable& table) {
   constexpr size_t kBytes = size_t{256} << 20;  // far beyond any cache
   ThreadPool pool(threads);
-  const kernels::KernelTable& table = kernels::active_table();
   Ceilings c;
   c.threads = threads;
   c.int8_ops_per_second = rate(pool, table.probe_int8);
   c.f32_ops_per_second = rate(pool, table.probe_fma);
+  if (table.probe_bf16 != nullptr) c.bf16_ops_per_second = rate(pool, table.probe_bf16);
   c.read_bytes_per_second = measure_read_bandwidth(threads, kBytes, 10);
   return c;
 }

@@ -183,6 +183,8 @@ const OptionTable<RuntimePolicy>& runtime_policy_options() {
     table.add({"context"}, &S::context, between(0, 1 << 24),
               "Context in tokens; 0: the model's, at most 4096");
     table.add({"kv_type"}, &S::kv_type, one_of({"f32", "f16", "bf16"}), "Type of the KV cache");
+    table.add({"numerics"}, &S::numerics, one_of({"exact", "bf16-dot"}),
+              "Arithmetic; bf16-dot: F16 and BF16 weights faster, with other answers");
     table.add({"memory"}, &S::memory, bytes_at_most(32),
               "Budget for weights, KV cache and scratch, like 6GiB; more is refused at the start");
     table.add({"batch"}, &S::batch, between(0, 1024), "Requests that run at the same time");
@@ -270,6 +272,7 @@ NativeOptions apply_runtime(const RuntimePolicy& policy, NativeOptions options) 
   if (policy.threads != 0) options.threads = policy.threads;
   if (policy.context != 0) options.context_length = policy.context;
   if (!policy.kv_type.empty()) options.kv_type = policy.kv_type;
+  if (!policy.numerics.empty()) options.numerics = policy.numerics;
   if (policy.batch != 0) options.max_batch = policy.batch;
   if (policy.queue != 0) options.max_queue = policy.queue;
   if (policy.kv_tokens != 0) options.kv_tokens = policy.kv_tokens;

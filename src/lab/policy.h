@@ -32,6 +32,7 @@ struct RuntimePolicy {
   int32_t threads = 0;
   int32_t context = 0;  // tokens
   std::string kv_type;
+  std::string numerics;
   std::string memory;     // budget for weights, KV pages and scratch: "6GiB"
   int32_t batch = 0;      // requests that run at the same time
   int32_t queue = 0;      // requests that wait

@@ -9,6 +9,10 @@ namespace weir::kernels::ref {
 template <DType type>
 void matmul(const MatmulArgs& a);
 
+/// F16 and BF16 with the option "bf16-dot".
+template <DType type>
+void matmul_bf16_dot(const MatmulArgs& a);
+
 void quantize32(const float* x, int64_t k, int8_t* q, float* d, int16_t* s);
 void quantize256(const float* x, int64_t k, int8_t* q, float* d, int16_t* s);
 void attention(const AttentionArgs& a);

@@ -20,14 +20,15 @@
 namespace weir {
 namespace {
 
-std::shared_ptr<const Model> tiny_model(const std::string& family = "llama") {
+std::shared_ptr<const Model> tiny_model(const std::string& family = "llama",
+                                        DType type = DType::q8_0) {
   test::TinyModel tiny;
   tiny.family = family;
   tiny.tokenizer = true;
   tiny.vocabulary = 300;
   tiny.layers = 2;
   tiny.context = 512;
-  tiny.type = DType::q8_0;
+  tiny.type = type;
   return test::load_tiny(tiny);
 }
 
@@ -108,8 +109,10 @@ std::vector<Request> mixed_requests(size_t count, int64_t vocabulary, int64_t lo
 }
 
 std::vector<Answer> alone(const std::shared_ptr<const Model>& model,
-                          const std::vector<Request>& requests, int64_t context) {
-  const auto engine = make_native_engine(model, {.threads = 1, .context_length = context});
+                          const std::vector<Request>& requests, int64_t context,
+                          const std::string& numerics = "exact") {
+  const auto engine =
+      make_native_engine(model, {.threads = 1, .context_length = context, .numerics = numerics});
   std::vector<Answer> answers;
   for (Request request : requests) {
     request.use_prefix_cache = false;
@@ -182,6 +185,27 @@ TEST(Contract, MoreThreadsThanCoresChangeNothing) {
                    fmt::format("{}, {} threads", family, threads));
       expect_no_leak(*engine);
     }
+  }
+}
+
+TEST(Contract, TheBf16OptionKeepsThePromiseWithAnswersOfItsOwn) {
+  if (kernels::bf16_dot_table_of(kernels::active_table()) == nullptr) {
+    EXPECT_THROW(make_native_engine(tiny_model(), {.numerics = "bf16-dot"}), Error);
+    GTEST_SKIP() << "this processor has no AVX512_BF16";
+  }
+  const auto model = tiny_model("llama", DType::bf16);
+  const auto requests = mixed_requests(12, 200, 80);
+  const auto expected = alone(model, requests, 256, "bf16-dot");
+  EXPECT_FALSE(expected == alone(model, requests, 256)) << "the option does nothing";
+  for (const int64_t chunk : {7, 64}) {
+    const auto engine = make_native_engine(model, {.threads = 2,
+                                                   .context_length = 256,
+                                                   .numerics = "bf16-dot",
+                                                   .prefill_chunk = chunk,
+                                                   .max_batch = 4});
+    EXPECT_NE(engine->capabilities().isa.find("+bf16-dot"), std::string::npos);
+    expect_equal(together(*engine, requests), expected, fmt::format("chunk {}", chunk));
+    expect_no_leak(*engine);
   }
 }
 

@@ -143,6 +143,7 @@ TEST(NativeEngine, RefusesWhatItCannotRun) {
   EXPECT_THROW(make_native_engine(model, {.threads = -1}), Error);
   EXPECT_THROW(make_native_engine(model, {.context_length = -5}), Error);
   EXPECT_THROW(make_native_engine(model, {.kv_type = "q9"}), Error);
+  EXPECT_THROW(make_native_engine(model, {.numerics = "fast"}), Error);
   EXPECT_THROW(make_native_engine(model, {.prefill_chunk = 0}), Error);
   const auto engine = make_native_engine(model, {.threads = 1});
   Request request;
