@@ -81,9 +81,11 @@ void store_row(const KernelTable& table, const KvView& kv, int64_t layer, int64_
                const float* k, const float* v) {
   const KvLayout& layout = *kv.layout;
   std::byte* const page = kv.pages[static_cast<size_t>(position / kPageTokens)];
-  const int64_t slot = position % kPageTokens, element = bytes_of(layout.type, 1);
+  const int64_t slot = position % kPageTokens;
+  const bool quantised = kernels::is_quantised_kv(layout.type);
+  const int64_t element = quantised ? 0 : bytes_of(layout.type, 1);
   for (int64_t h = 0; h < layout.kv_heads; ++h) {
-    if (kernels::is_quantised_kv(layout.type)) {
+    if (quantised) {
       store_quantised(table, layout.type, kernels::KvPart::keys, k + h * layout.key_dim,
                       layout.key_dim, page + layout.k_offset(layer, h), slot);
       store_quantised(table, layout.type, kernels::KvPart::values, v + h * layout.value_dim,
