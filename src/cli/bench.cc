@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "engine/native_limits.h"
 #include "lab/benchmark.h"
 
 namespace weir::cli {
@@ -62,7 +63,7 @@ void add_bench(Commands& commands) {
   c->add_option("-t,--threads", o->bench.threads, "Threads [one for each core]")
       ->check(CLI::Range(1, 1024));
   c->add_option("--kv-type", o->bench.kv_type, "Type of the KV cache")
-      ->check(CLI::IsMember({"f32", "f16", "bf16"}))
+      ->check(CLI::IsMember(kv_type_names()))
       ->capture_default_str();
   c->add_option("--numerics", o->bench.numerics, "Arithmetic (docs/numerics.md)")
       ->check(CLI::IsMember({"exact", "bf16-dot"}))

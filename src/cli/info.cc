@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "cli/command.h"
+#include "engine/native_limits.h"
 #include "formats/open.h"
 #include "text/chat_template.h"
 #include "text/tokenizer.h"
@@ -146,7 +147,7 @@ void add_info(Commands& commands) {
   c->add_option("-c,--context", o->context, "Context for the memory estimate [at most 4096]")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
   c->add_option("--kv-type", o->kv_type, "Type of the KV cache")
-      ->check(CLI::IsMember({"f32", "f16", "bf16"}))
+      ->check(CLI::IsMember(kv_type_names()))
       ->capture_default_str();
   c->add_flag("--json", o->json, "Print JSON");
 }

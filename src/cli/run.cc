@@ -17,6 +17,7 @@
 #include "decoding/sampling_params.h"
 #include "engine/chat_prompt.h"
 #include "engine/engine.h"
+#include "engine/native_limits.h"
 #include "lab/policy.h"
 #include "text/tokenizer.h"
 
@@ -250,8 +251,8 @@ void add_run(Commands& commands) {
       ->check(CLI::Range(1, 1024));
   c->add_option("-c,--context", o->context, "Context in tokens [the model's, at most 4096]")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
-  c->add_option("--kv-type", o->kv_type, "Type of the KV cache: f32, f16, bf16 [f16]")
-      ->check(CLI::IsMember({"f32", "f16", "bf16"}));
+  c->add_option("--kv-type", o->kv_type, "Type of the KV cache [f16]")
+      ->check(CLI::IsMember(kv_type_names()));
   c->add_option("--numerics", o->numerics,
                 "Arithmetic: exact, or bf16-dot: F16 and BF16 weights faster, with other answers "
                 "[exact]")

@@ -9,19 +9,21 @@
 
 #include "base/error.h"
 #include "kernels/kernels.h"
+#include "kernels/kv_blocks.h"
 #include "tensor/dtype.h"
 
 namespace weir {
 
 /// Inside a page, for each layer and KV head: keys [key_dim][16] (a column a token), then values
-/// [16][value_dim], each starting at a multiple of 64 bytes.
+/// [16][value_dim], each starting at a multiple of 64 bytes; Q8_0 and Q4_0 in blocks of 32 along
+/// the head (kernels/kv_blocks.h).
 struct KvLayout {
-  DType type = DType::f16;  // f32, f16 or bf16
+  DType type = DType::f16;  // f32, f16, bf16, q8_0 or q4_0
   int64_t layers = 0, kv_heads = 0;
   int64_t key_dim = 0, value_dim = 0;
 
-  size_t key_bytes() const { return part_bytes(key_dim); }
-  size_t value_bytes() const { return part_bytes(value_dim); }
+  size_t key_bytes() const { return kernels::kv_part_bytes(type, key_dim); }
+  size_t value_bytes() const { return kernels::kv_part_bytes(type, value_dim); }
   size_t k_offset(int64_t layer, int64_t head) const {
     return static_cast<size_t>(layer * kv_heads + head) * (key_bytes() + value_bytes());
   }
@@ -30,12 +32,6 @@ struct KvLayout {
     return static_cast<size_t>(layers * kv_heads) * (key_bytes() + value_bytes());
   }
   bool operator==(const KvLayout&) const = default;
-
- private:
-  size_t part_bytes(int64_t dim) const {
-    const auto bytes = static_cast<size_t>(bytes_of(type, dim * kernels::kPageTokens));
-    return (bytes + 63) / 64 * 64;
-  }
 };
 
 /// The pages of one sequence: page p holds positions 16 p … 16 p + 15.

@@ -155,7 +155,7 @@ class Engine {
 struct NativeOptions {
   int threads = 0;                 // 0: one for each core this process may use
   int64_t context_length = 0;      // 0: what the model was made for, at most kDefaultContext
-  std::string kv_type = "f16";     // f32, f16 or bf16
+  std::string kv_type = "f16";     // f32, f16, bf16, q8_0 or q4_0
   std::string numerics = "exact";  // or bf16-dot (docs/numerics.md): other answers, faster BF16
   int64_t prefill_chunk = 512;     // tokens a forward pass takes at most; never changes an answer
   int64_t max_batch = 1;           // requests that run at the same time

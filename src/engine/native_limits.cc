@@ -1,5 +1,7 @@
 #include "engine/native_limits.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "base/checked.h"
@@ -48,10 +50,17 @@ int64_t context_of(const Model& model, const NativeOptions& options) {
   return std::min(wanted_context(model, options), pages_of(model, options) * kPageTokens);
 }
 
+const std::vector<std::string>& kv_type_names() {
+  static const std::vector<std::string> kNames = {"f32", "f16", "bf16", "q8_0", "q4_0"};
+  return kNames;
+}
+
 DType kv_type_named(const std::string& name) {
+  const auto& names = kv_type_names();
   const auto type = dtype_by_name(name);
-  if (!type || (*type != DType::f32 && *type != DType::f16 && *type != DType::bf16))
-    fail(Code::invalid_argument, "KV type '{}' is not known; Weir has f32, f16, bf16", name);
+  if (!type || std::find(names.begin(), names.end(), name) == names.end())
+    fail(Code::invalid_argument, "KV type '{}' is not known; Weir has {}", name,
+         fmt::join(names, ", "));
   return *type;
 }
 

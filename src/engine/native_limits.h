@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "engine/engine.h"
 #include "kernels/kernels.h"
@@ -24,6 +25,8 @@ int64_t context_of(const Model& model, const NativeOptions& options);
 /// Rows of a forward pass at most, for requests of `context` tokens.
 int64_t step_tokens_of(const NativeOptions& options, int64_t context);
 
+/// The types of a KV cache; Q8_0 and Q4_0 for models whose heads are a multiple of 32 wide.
+const std::vector<std::string>& kv_type_names();
 DType kv_type_named(const std::string& name);
 
 /// The kernels of "exact" or "bf16-dot". Throws unsupported where the processor lacks the latter.

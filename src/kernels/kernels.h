@@ -51,13 +51,14 @@ inline constexpr size_t kMatmulScratch = size_t{1} << 20;
 enum class Activation : uint8_t { silu, gelu_tanh, gelu_erf, relu, relu_squared };
 
 /// Attention of `tokens` x `group` queries over one KV head of one sequence.
-/// Key page: [head_dim][16] (a column a token). Value page: [16][value_dim]. Both of kv_type.
+/// Key page: [head_dim][16] (a column a token). Value page: [16][value_dim]. Both of kv_type; Q8_0
+/// and Q4_0 lie as kernels/kv_blocks.h says, head_dim and value_dim multiples of 32.
 /// Page p holds positions 16 p ... 16 p + 15, at pages[p] + k_offset / v_offset.
 /// A query at position P sees positions max(0, P - window + 1) ... P (window 0: no limit).
 struct AttentionArgs {
   const std::byte* const* pages = nullptr;
   size_t k_offset = 0, v_offset = 0;
-  DType kv_type = DType::f16;  // f32, f16 or bf16
+  DType kv_type = DType::f16;  // f32, f16, bf16, q8_0 or q4_0
   int64_t head_dim = 0, value_dim = 0;
   const float* q = nullptr;  // query (t, g) at q + t * q_stride + g * head_dim
   int64_t q_stride = 0;
@@ -83,6 +84,12 @@ struct KernelTable {
   /// NaN or infinity in a block gives q = 0, d = NaN, so that it reaches the output.
   void (*quantize32)(const float* x, int64_t k, int8_t* q, float* d, int16_t* s);
   void (*quantize256)(const float* x, int64_t k, int8_t* q, float* d, int16_t* s);
+
+  /// One row for a Q4_0 KV page: x near d * q, q odd, |q| <= 15, k a multiple of 32. NaN or
+  /// infinity in a block gives d = NaN.
+  void (*quantize4)(const float* x, int64_t k, int8_t* q, float* d);
+  /// Orthonormal Walsh-Hadamard transform of n values in place; n a power of two, 32 or more.
+  void (*hadamard)(float* x, int64_t n);
 
   void (*attention)(const AttentionArgs&);
 

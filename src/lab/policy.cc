@@ -8,6 +8,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "engine/native_limits.h"
 #include "lab/yaml_tree.h"
 
 namespace weir {
@@ -182,7 +183,7 @@ const OptionTable<RuntimePolicy>& runtime_policy_options() {
     table.add({"threads"}, &S::threads, between(0, 1024), "Threads; 0: one for each core");
     table.add({"context"}, &S::context, between(0, 1 << 24),
               "Context in tokens; 0: the model's, at most 4096");
-    table.add({"kv_type"}, &S::kv_type, one_of({"f32", "f16", "bf16"}), "Type of the KV cache");
+    table.add({"kv_type"}, &S::kv_type, one_of(kv_type_names()), "Type of the KV cache");
     table.add({"numerics"}, &S::numerics, one_of({"exact", "bf16-dot"}),
               "Arithmetic; bf16-dot: F16 and BF16 weights faster, with other answers");
     table.add({"memory"}, &S::memory, bytes_at_most(32),

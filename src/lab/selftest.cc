@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "engine/engine.h"
 #include "kernels/kernels.h"
+#include "kernels/kv_blocks.h"
 #include "lab/embedded_model.h"
 #include "tensor/blocks.h"
 #include "tensor/tensor.h"
@@ -89,16 +90,39 @@ SelfTestResult check_matmuls(const KernelTable& table) {
   return {"", true, fmt::format("{} matmuls", compared)};
 }
 
-SelfTestResult check_attention(const KernelTable& table) {
+/// Keys and values of one page of a head of `dim`, any valid ones.
+Buffer random_page(std::mt19937& rng, DType type, int64_t dim) {
+  const size_t part = kernels::kv_part_bytes(type, dim);
+  Buffer page(2 * part);
+  if (!kernels::is_quantised_kv(type)) {
+    auto* const to = reinterpret_cast<uint16_t*>(page.data());
+    for (int64_t i = 0; const float v : random_floats(rng, 2 * 16 * dim))
+      to[i++] = float_to_half(v);
+    return page;
+  }
+  std::vector<int8_t> q(static_cast<size_t>(dim));
+  std::vector<uint16_t> scales(static_cast<size_t>(dim / kernels::kKvBlock));
+  const int most = type == DType::q4_0 ? 7 : 63;
+  for (int64_t token = 0; token < 2 * kernels::kPageTokens; ++token) {
+    for (int8_t& value : q)
+      value = static_cast<int8_t>(2 * static_cast<int>(rng() % (2 * most + 1)) - 2 * most + 1);
+    for (uint16_t& scale : scales) scale = float_to_half(static_cast<float>(1 + rng() % 9) / 100);
+    const bool keys = token < kernels::kPageTokens;
+    kernels::kv_put(type, keys ? kernels::KvPart::keys : kernels::KvPart::values,
+                    page.data() + (keys ? 0 : part), dim, token % kernels::kPageTokens, q.data(),
+                    scales.data());
+  }
+  return page;
+}
+
+SelfTestResult check_attention_of(const KernelTable& table, DType type) {
   std::mt19937 rng(21);
   const int64_t dim = 64, group = 4;
   const std::vector<int32_t> positions = {0, 17, 255, 256, 300};
-  std::vector<std::vector<uint16_t>> pages(20);
+  std::vector<Buffer> pages;
   std::vector<const std::byte*> pointers;
-  for (auto& page : pages) {
-    for (const float v : random_floats(rng, 2 * 16 * dim)) page.push_back(float_to_half(v));
-    pointers.push_back(reinterpret_cast<const std::byte*>(page.data()));
-  }
+  for (int i = 0; i < 20; ++i) pages.push_back(random_page(rng, type, dim));
+  for (const Buffer& page : pages) pointers.push_back(page.data());
   const auto count = static_cast<int64_t>(positions.size());
   const auto q = random_floats(rng, count * group * dim);
   Buffer scratch(kernels::kAttentionScratch);
@@ -106,7 +130,8 @@ SelfTestResult check_attention(const KernelTable& table) {
     std::vector<float> out(static_cast<size_t>(count * group * dim));
     kernels::AttentionArgs a;
     a.pages = pointers.data();
-    a.v_offset = static_cast<size_t>(16 * dim * 2);
+    a.v_offset = kernels::kv_part_bytes(type, dim);
+    a.kv_type = type;
     a.head_dim = a.value_dim = dim;
     a.q = q.data();
     a.q_stride = a.out_stride = group * dim;
@@ -122,8 +147,33 @@ SelfTestResult check_attention(const KernelTable& table) {
   };
   for (const int64_t window : {0, 33})
     if (!same_bits(attend(kernels::ref_table(), window), attend(table, window)))
-      return {"", false, fmt::format("attention with window {} differs", window)};
+      return {"", false,
+              fmt::format("attention over {} with window {} differs", info(type).name, window)};
   return {"", true, "attention"};
+}
+
+SelfTestResult check_attention(const KernelTable& table) {
+  for (const DType type : {DType::f16, DType::q8_0, DType::q4_0})
+    if (auto result = check_attention_of(table, type); !result.passed) return result;
+  return {"", true, "attention"};
+}
+
+/// Rows on their way to a quantised KV cache.
+SelfTestResult check_kv_rows(const KernelTable& table) {
+  std::mt19937 rng(23);
+  const KernelTable& ref = kernels::ref_table();
+  for (const int64_t n : {32, 128, 512}) {
+    auto a = random_floats(rng, n), b = a;
+    ref.hadamard(a.data(), n);
+    table.hadamard(b.data(), n);
+    if (!same_bits(a, b)) return {"", false, "the Hadamard transform differs"};
+    std::vector<int8_t> qa(a.size()), qb(a.size());
+    std::vector<float> da(a.size() / 32), db(a.size() / 32);
+    ref.quantize4(a.data(), n, qa.data(), da.data());
+    table.quantize4(a.data(), n, qb.data(), db.data());
+    if (qa != qb || !same_bits(da, db)) return {"", false, "four-bit quantisation differs"};
+  }
+  return {"", true, "KV rows"};
 }
 
 SelfTestResult check_elementwise(const KernelTable& table) {
@@ -153,7 +203,7 @@ SelfTestResult check_elementwise(const KernelTable& table) {
 
 SelfTestResult check_table(const KernelTable& table) {
   SelfTestResult all{fmt::format("kernels {}", table.isa), true, ""};
-  for (const auto check : {check_matmuls, check_attention, check_elementwise}) {
+  for (const auto check : {check_matmuls, check_attention, check_kv_rows, check_elementwise}) {
     const SelfTestResult part = check(table);
     if (!part.passed) return {all.name, false, part.detail};
     all.detail += (all.detail.empty() ? "" : ", ") + part.detail;

@@ -33,8 +33,14 @@ int64_t widest_hidden(const DecoderConfig& c) {
 }  // namespace
 
 KvLayout Decoder::kv_layout(const DecoderConfig& c, DType type) {
-  WEIR_CHECK(type == DType::f32 || type == DType::f16 || type == DType::bf16, "KV type {}",
-             info(type).name);
+  const bool quantised = kernels::is_quantised_kv(type);
+  WEIR_CHECK(quantised || type == DType::f32 || type == DType::f16 || type == DType::bf16,
+             "KV type {}", info(type).name);
+  if (quantised && (c.key_dim % kernels::kKvBlock != 0 || c.value_dim % kernels::kKvBlock != 0))
+    fail(Code::unsupported,
+         "KV type {} needs heads that are a multiple of 32 wide, this model's are {} (keys) and {} "
+         "(values); use --kv-type f16",
+         info(type).name, c.key_dim, c.value_dim);
   return {type, c.layers, c.kv_heads, c.key_dim, c.value_dim};
 }
 

@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include "kernels/kv_blocks.h"
 #include "kernels/support.h"
 
 namespace weir {
@@ -11,6 +12,7 @@ namespace {
 
 using kernels::AttentionArgs;
 using kernels::KernelTable;
+using kernels::KvPart;
 
 struct Case {
   DType type;
@@ -25,6 +27,17 @@ class Pages {
   Pages(std::mt19937& rng, DType type, int64_t head_dim, int64_t value_dim, int64_t n)
       : type_(type), head_dim_(head_dim), value_dim_(value_dim) {
     const int64_t count = (n + 15) / 16;
+    if (kernels::is_quantised_kv(type)) {
+      for (int64_t p = 0; p < count; ++p) {
+        buffers_.emplace_back(key_bytes() + kernels::kv_part_bytes(type, value_dim));
+        pointers_.push_back(buffers_.back().data());
+        for (int64_t j = 0; j < 16; ++j) {
+          put_token(rng, KvPart::keys, j, 16 * p + j < n);
+          put_token(rng, KvPart::values, j, 16 * p + j < n);
+        }
+      }
+      return;
+    }
     const int64_t elements = 16 * (head_dim + value_dim);
     for (int64_t p = 0; p < count; ++p) {
       buffers_.emplace_back(static_cast<size_t>(bytes_of(type, elements)));
@@ -38,17 +51,59 @@ class Pages {
   void bind(AttentionArgs& args) const {
     args.pages = pointers_.data();
     args.k_offset = 0;
-    args.v_offset = static_cast<size_t>(bytes_of(type_, 16 * head_dim_));
+    args.v_offset = key_bytes();
     args.kv_type = type_;
     args.head_dim = head_dim_;
     args.value_dim = value_dim_;
   }
-  float key(int64_t position, int64_t d) const { return get(position, d * 16 + position % 16); }
+  /// Puts the scale of a block of one token.
+  void spoil(KvPart part, int64_t position, int64_t block, float scale) {
+    const uint16_t half = float_to_half(scale);
+    std::memcpy(at(part, position) + (block * 16 + position % 16) * 2, &half, sizeof half);
+  }
+  float key(int64_t position, int64_t d) const {
+    if (kernels::is_quantised_kv(type_)) return quantised(KvPart::keys, position, d);
+    return get(position, d * 16 + position % 16);
+  }
   float value(int64_t position, int64_t d) const {
+    if (kernels::is_quantised_kv(type_)) return quantised(KvPart::values, position, d);
     return get(position, 16 * head_dim_ + position % 16 * value_dim_ + d);
   }
 
  private:
+  size_t key_bytes() const {
+    return kernels::is_quantised_kv(type_) ? kernels::kv_part_bytes(type_, head_dim_)
+                                           : static_cast<size_t>(bytes_of(type_, 16 * head_dim_));
+  }
+  int64_t dim(KvPart part) const { return part == KvPart::keys ? head_dim_ : value_dim_; }
+  std::byte* at(KvPart part, int64_t position) const {
+    std::byte* page = const_cast<std::byte*>(pointers_[static_cast<size_t>(position / 16)]);
+    return part == KvPart::keys ? page : page + key_bytes();
+  }
+  /// One token of the last page; one that no query may see has NaN scales and any bytes.
+  void put_token(std::mt19937& rng, KvPart part, int64_t slot, bool seen) {
+    const int64_t n = dim(part), last = 16 * (static_cast<int64_t>(pointers_.size()) - 1);
+    auto x = test::random_floats(rng, static_cast<size_t>(n));
+    if (seen && slot % 5 == 3) std::fill_n(x.begin(), 32, 0.0f);  // a block with scale 0
+    std::vector<int8_t> q(x.size());
+    std::vector<float> d(x.size() / 32, NAN);
+    std::vector<int16_t> sums(d.size());
+    const KernelTable& ref = kernels::ref_table();
+    if (type_ == DType::q4_0) {
+      ref.quantize4(x.data(), n, q.data(), d.data());
+    } else {
+      ref.quantize32(x.data(), n, q.data(), d.data(), sums.data());
+    }
+    if (!seen) std::fill(d.begin(), d.end(), NAN);
+    std::vector<uint16_t> scales(d.size());
+    ref.to_half(d.data(), static_cast<int64_t>(d.size()), scales.data());
+    kernels::kv_put(type_, part, at(part, last), n, slot, q.data(), scales.data());
+  }
+  float quantised(KvPart part, int64_t position, int64_t i) const {
+    const std::byte* from = at(part, position);
+    return half_to_float(kernels::kv_scale(from, i / 32, position % 16)) *
+           static_cast<float>(kernels::kv_number(type_, part, from, dim(part), i, position % 16));
+  }
   void put(Buffer& page, int64_t index, float x) {
     const uint16_t narrow = type_ == DType::f16 ? float_to_half(x) : float_to_bfloat(x);
     std::byte* at = page.data() + bytes_of(type_, index);
@@ -105,7 +160,30 @@ std::vector<Case> cases() {
     all.push_back({type, 16, 16, 1, 1, 0.0f, {0, 5, 300}});
     all.push_back({type, 256, 256, 2, 256, 30.0f, {260, 600}});
   }
+  for (const DType type : {DType::q8_0, DType::q4_0}) {
+    all.push_back({type, 64, 64, 8, 0, 0.0f, {0}});
+    all.push_back({type, 32, 32, 2, 0, 0.0f, {0, 1, 2, 3, 4, 15, 16, 17}});
+    all.push_back({type, 96, 96, 1, 0, 0.0f, chunk});
+    all.push_back({type, 128, 128, 4, 0, 50.0f, {700}});
+    all.push_back({type, 96, 32, 3, 0, 0.0f, {255, 256, 511, 512, 513}});
+    all.push_back({type, 64, 64, 5, 33, 0.0f, chunk});
+    all.push_back({type, 32, 160, 7, 0, 0.0f, {271}});
+    all.push_back({type, 32, 32, 1, 1, 0.0f, {0, 5, 300}});
+    all.push_back({type, 256, 256, 2, 256, 30.0f, {260, 600}});
+    all.push_back({type, 1024, 1024, 1, 0, 0.0f, {40}});
+  }
   return all;
+}
+
+/// Queries as attention over quantised pages sees them: int8 in blocks of 32.
+std::vector<float> as_seen(const Case& c, std::vector<float> q) {
+  if (!kernels::is_quantised_kv(c.type)) return q;
+  for (size_t b = 0; b < q.size(); b += 32) {
+    float top = 0;
+    for (size_t i = b; i < b + 32; ++i) top = std::max(top, std::abs(q[i]));
+    for (size_t i = b; i < b + 32; ++i) q[i] = std::round(q[i] * 127 / top) * top / 127;
+  }
+  return q;
 }
 
 TEST(Attention, EqualsRef) {
@@ -127,10 +205,13 @@ TEST(Attention, RefEqualsAPlainSoftmax) {
     const Pages pages(rng, c.type, c.head_dim, c.value_dim, c.positions.back() + 1);
     const auto q = test::random_floats(rng, c.positions.size() * c.group * c.head_dim);
     const auto found = attend(kernels::ref_table(), c, pages, q);
+    const auto seen = as_seen(c, q);
+    // Weights of quantised pages are bytes: half a step each, on values of about 1.
+    const double bound = kernels::is_quantised_kv(c.type) ? 2e-2 : 2e-5;
     for (size_t t = 0; t < c.positions.size(); ++t) {
       const int64_t position = c.positions[t];
       const int64_t begin = c.window > 0 ? std::max<int64_t>(0, position - c.window + 1) : 0;
-      const float* query = q.data() + static_cast<int64_t>(t) * c.group * c.head_dim;
+      const float* query = seen.data() + static_cast<int64_t>(t) * c.group * c.head_dim;
       std::vector<double> out(static_cast<size_t>(c.value_dim));
       double sum = 0;
       for (int64_t j = begin; j <= position; ++j) {
@@ -146,8 +227,35 @@ TEST(Attention, RefEqualsAPlainSoftmax) {
       for (int64_t d = 0; d < c.value_dim; ++d)
         ASSERT_NEAR(
             found[t * static_cast<size_t>(c.group * c.value_dim + 5) + static_cast<size_t>(d)],
-            out[static_cast<size_t>(d)] / sum, 2e-5);
+            out[static_cast<size_t>(d)] / sum, bound);
     }
+  }
+}
+
+TEST(Attention, NanAndInfinityReachTheOutput) {
+  std::mt19937 rng(7);
+  for (const DType type : {DType::q8_0, DType::q4_0}) {
+    const Case c{type, 64, 64, 4, 0, 0.0f, {300}};
+    for (const float bad : {NAN, INFINITY})
+      for (const int which : {0, 1, 2}) {  // a query, keys, values
+        Pages pages(rng, type, 64, 64, 301);
+        auto q = test::random_floats(rng, 256);
+        if (which == 0) q[3 * 64 + 40] = bad;
+        if (which == 1) pages.spoil(KvPart::keys, 37, 1, bad);
+        if (which == 2) pages.spoil(KvPart::values, 37, 1, bad);
+        const auto expected = attend(kernels::ref_table(), c, pages, q);
+        const std::vector<bool> nan = {std::isnan(expected[0]), std::isnan(expected[32]),
+                                       std::isnan(expected[3 * 64]), std::isnan(expected[255])};
+        const std::vector<bool> spoilt[] = {
+            {false, false, true, true}, {true, true, true, true}, {false, true, false, true}};
+        // A key of minus infinity has no weight.
+        if (!(which == 1 && std::isinf(bad))) {
+          EXPECT_EQ(nan, spoilt[which]);
+        }
+        for (const KernelTable* table : test::fast_tables())
+          EXPECT_TRUE(test::all_same(expected, attend(*table, c, pages, q)))
+              << table->isa << " " << info(type).name << " " << which;
+      }
   }
 }
 

@@ -114,6 +114,62 @@ TEST(Elementwise, QuantisationEqualsRef) {
       }
 }
 
+TEST(Elementwise, HalfStepsEqualRefAndStayWithinHalfAStep) {
+  std::mt19937 rng(8);
+  for (const int64_t k : {32, 64, 96, 1024}) {
+    auto x = test::random_floats(rng, static_cast<size_t>(k), 3.0f);
+    if (k == 64) std::fill_n(x.begin(), 32, 0.0f);
+    if (k == 96) x[40] = NAN, x[70] = -INFINITY;
+    if (k == 1024)
+      for (size_t i = 0; i < x.size(); ++i)  // magnitudes whose 8 / x rounds up and down
+        x[i] *= i % 32 == 0 ? 50.0f : 1.0f, x[i] = i % 64 == 0 ? -std::abs(x[i]) : x[i];
+    std::vector<int8_t> q(x.size()), found_q(x.size());
+    std::vector<float> d(x.size() / 32), found_d(d.size());
+    kernels::ref_table().quantize4(x.data(), k, q.data(), d.data());
+    for (size_t i = 0; i < x.size(); ++i) {
+      EXPECT_TRUE(q[i] % 2 != 0 && std::abs(q[i]) <= 15) << int{q[i]};
+      if (!std::isfinite(d[i / 32])) continue;
+      EXPECT_LE(std::abs(x[i] - d[i / 32] * q[i]), d[i / 32] * 1.00001f) << x[i];
+    }
+    if (k == 96) {
+      EXPECT_TRUE(!std::isnan(d[0]) && std::isnan(d[1]) && std::isnan(d[2]));
+    }
+    for (const KernelTable* table : test::fast_tables()) {
+      table->quantize4(x.data(), k, found_q.data(), found_d.data());
+      EXPECT_TRUE(test::all_same(d, found_d)) << table->isa << " k " << k;
+      EXPECT_EQ(q, found_q) << table->isa << " k " << k;
+    }
+  }
+}
+
+TEST(Elementwise, HadamardEqualsRefAndIsItsOwnInverse) {
+  std::mt19937 rng(9);
+  for (const int64_t n : {32, 64, 128, 256, 512, 1024}) {
+    const auto x = test::random_floats(rng, static_cast<size_t>(n));
+    auto expected = x;
+    kernels::ref_table().hadamard(expected.data(), n);
+    for (int64_t row : {int64_t{0}, int64_t{5}, n - 1}) {  // Sylvester: sign by the common bits
+      double sum = 0;
+      for (int64_t i = 0; i < n; ++i)
+        sum += (std::popcount(static_cast<uint64_t>(row & i)) % 2 == 0 ? 1 : -1) * double{x[i]};
+      EXPECT_NEAR(expected[row], sum / std::sqrt(static_cast<double>(n)), 1e-5);
+    }
+    auto back = expected;
+    kernels::ref_table().hadamard(back.data(), n);
+    for (size_t i = 0; i < x.size(); ++i) EXPECT_NEAR(back[i], x[i], 1e-5);
+    for (const KernelTable* table : test::fast_tables()) {
+      auto found = special_floats(rng, static_cast<size_t>(n));
+      auto same = found;
+      table->hadamard(found.data(), n);
+      kernels::ref_table().hadamard(same.data(), n);
+      EXPECT_TRUE(test::all_same(same, found)) << table->isa << " n " << n;
+      found = x;
+      table->hadamard(found.data(), n);
+      EXPECT_TRUE(test::all_same(expected, found)) << table->isa << " n " << n;
+    }
+  }
+}
+
 TEST(CanonicalMath, StaysNearTheCLibrary) {
   double worst_exp = 0, worst_tanh = 0, worst_gelu = 0, worst_gelu_tanh = 0, worst_silu = 0;
   for (double x = -87.0; x < 88.0; x += 0.00731) {

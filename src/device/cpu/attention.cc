@@ -35,6 +35,13 @@ void rotate_heads(const KernelTable& table, RopeMode mode, float* x, int64_t hea
   for (int64_t h = 0; h < heads; ++h) rotate(x + h * dim, cos, sin, pairs);
 }
 
+/// Spreads outliers over a head before it is quantised: blocks of the largest power of two that
+/// divides it. Queries and keys alike, so that their products stay.
+void spread_heads(const KernelTable& table, float* x, int64_t values, int64_t dim) {
+  const int64_t block = dim & -dim;
+  for (int64_t i = 0; i < values; i += block) table.hadamard(x + i, block);
+}
+
 /// Writes n floats as `type`, `step` elements apart.
 void store(const KernelTable& table, DType type, const float* x, int64_t n, std::byte* out,
            int64_t step) {
@@ -53,12 +60,38 @@ void store(const KernelTable& table, DType type, const float* x, int64_t n, std:
   for (int64_t i = 0; i < n; ++i) to[i * step] = half[i];
 }
 
+/// Writes n floats to a quantised part of a page.
+void store_quantised(const KernelTable& table, DType type, kernels::KvPart part, const float* x,
+                     int64_t n, std::byte* out, int64_t slot) {
+  constexpr int64_t kBlocks = kernels::kMaxHeadDim / kernels::kKvBlock;
+  int8_t q[kernels::kMaxHeadDim];
+  float d[kBlocks];
+  if (type == DType::q4_0) {
+    table.quantize4(x, n, q, d);
+  } else {
+    int16_t sums[kBlocks];
+    table.quantize32(x, n, q, d, sums);
+  }
+  uint16_t scales[kBlocks];
+  table.to_half(d, n / kernels::kKvBlock, scales);
+  kernels::kv_put(type, part, out, n, slot, q, scales);
+}
+
 void store_row(const KernelTable& table, const KvView& kv, int64_t layer, int64_t position,
                const float* k, const float* v) {
   const KvLayout& layout = *kv.layout;
   std::byte* const page = kv.pages[static_cast<size_t>(position / kPageTokens)];
-  const int64_t slot = position % kPageTokens, element = bytes_of(layout.type, 1);
+  const int64_t slot = position % kPageTokens;
+  const bool quantised = kernels::is_quantised_kv(layout.type);
+  const int64_t element = quantised ? 0 : bytes_of(layout.type, 1);
   for (int64_t h = 0; h < layout.kv_heads; ++h) {
+    if (quantised) {
+      store_quantised(table, layout.type, kernels::KvPart::keys, k + h * layout.key_dim,
+                      layout.key_dim, page + layout.k_offset(layer, h), slot);
+      store_quantised(table, layout.type, kernels::KvPart::values, v + h * layout.value_dim,
+                      layout.value_dim, page + layout.v_offset(layer, h), slot);
+      continue;
+    }
     store(table, layout.type, k + h * layout.key_dim, layout.key_dim,
           page + layout.k_offset(layer, h) + slot * element, kPageTokens);
     store(table, layout.type, v + h * layout.value_dim, layout.value_dim,
@@ -103,6 +136,10 @@ void prepare_attention(CpuDevice& device, const AttentionRows& rows,
     const float* const sin = rows.sin + t * rows.pairs;
     rotate_heads(table, rows.rope, q, rows.heads, dim, cos, sin, rows.pairs);
     rotate_heads(table, rows.rope, k, kv_heads, dim, cos, sin, rows.pairs);
+    if (kernels::is_quantised_kv(runs[0].kv.layout->type)) {
+      spread_heads(table, q, rows.heads * dim, dim);
+      spread_heads(table, k, kv_heads * dim, dim);
+    }
     const auto run =
         std::upper_bound(runs.begin(), runs.end(), t,
                          [](int64_t row, const SequenceRun& r) { return row < r.first_row; }) -

@@ -34,7 +34,8 @@ struct AttentionRows {
 };
 
 /// Norms and rotates q and k in place and writes k and v of every row to its place in the pages of
-/// its sequence, layer `layer`.
+/// its sequence, layer `layer`. For Q8_0 and Q4_0 pages q and k are turned by a Hadamard transform
+/// too, which leaves their products as they are.
 void prepare_attention(CpuDevice& device, const AttentionRows& rows,
                        std::span<const SequenceRun> runs, int64_t layer);
 

@@ -1,5 +1,5 @@
 // The table of this folder: shared bodies on this folder's lanes and its own integer matmuls.
-#include "kernels/avx2/vec.h"
+#include "kernels/avx2/kv_dots.h"
 
 #include "kernels/avx2/integer_matmul.h"
 #include "kernels/isa_tables.h"

@@ -1,5 +1,5 @@
 // The table of this folder: shared bodies on this folder's lanes and its own integer matmuls.
-#include "kernels/avx512/vec.h"
+#include "kernels/avx512/kv_dots.h"
 
 #include "kernels/avx512/integer_matmul.h"
 #include "kernels/isa_tables.h"

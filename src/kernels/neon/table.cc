@@ -1,5 +1,5 @@
 // The table of this folder: shared bodies on this folder's lanes and its own integer matmuls.
-#include "kernels/neon/vec.h"
+#include "kernels/neon/kv_dots.h"
 
 #include "kernels/isa_tables.h"
 #include "kernels/neon/panel_matmul.h"

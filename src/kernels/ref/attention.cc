@@ -3,9 +3,9 @@
 // query sees depends on its position only.
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
-#include "base/error.h"
+#include "kernels/kv_blocks.h"
+#include "kernels/ref/attention.h"
 #include "kernels/ref/math.h"
 #include "kernels/ref/ref.h"
 #include "tensor/blocks.h"
@@ -13,24 +13,15 @@
 namespace weir::kernels::ref {
 namespace {
 
-constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
-
 float element(DType type, const std::byte* base, int64_t index) {
   float value;
   to_float(type, base + bytes_of(type, index), 1, &value);
   return value;
 }
 
-/// Softmax state: largest score m, sum l of exp(score - m), weighted sum o of values.
-struct State {
-  float m = kMinusInfinity;
-  float l = 0.0f;
-  float o[kMaxHeadDim] = {};
-};
-
 /// Adds positions [first, last) of one page to the state.
 void add_page(const AttentionArgs& a, const float* q, const std::byte* page, int first, int last,
-              State& state) {
+              AttentionState& state) {
   float s[16];
   float largest = state.m;
   for (int j = first; j < last; ++j) {
@@ -54,22 +45,13 @@ void add_page(const AttentionArgs& a, const float* q, const std::byte* page, int
   }
 }
 
-void merge(const State& segment, int64_t value_dim, State& total) {
-  const float m = max_of(segment.m, total.m);
-  const float keep = exp(total.m - m), add = exp(segment.m - m);
-  total.l = std::fma(total.l, keep, segment.l * add);
-  for (int64_t i = 0; i < value_dim; ++i)
-    total.o[i] = std::fma(total.o[i], keep, segment.o[i] * add);
-  total.m = m;
-}
-
 void one_query(const AttentionArgs& a, const float* q, int64_t position, float* out) {
   const int64_t begin = a.window > 0 ? std::max<int64_t>(0, position - a.window + 1) : 0;
   const int64_t end = position + 1;
-  State total;
+  AttentionState total;
   for (int64_t start = begin / kAttentionSegment * kAttentionSegment; start < end;
        start += kAttentionSegment) {
-    State segment;
+    AttentionState segment;
     for (int64_t page = start; page < std::min(end, start + kAttentionSegment);
          page += kPageTokens) {
       const int64_t first = std::max(begin, page), last = std::min(end, page + kPageTokens);
@@ -84,11 +66,21 @@ void one_query(const AttentionArgs& a, const float* q, int64_t position, float* 
 
 }  // namespace
 
+void merge(const AttentionState& segment, int64_t value_dim, AttentionState& total) {
+  const float m = max_of(segment.m, total.m);
+  const float keep = exp(total.m - m), add = exp(segment.m - m);
+  total.l = std::fma(total.l, keep, segment.l * add);
+  for (int64_t i = 0; i < value_dim; ++i)
+    total.o[i] = std::fma(total.o[i], keep, segment.o[i] * add);
+  total.m = m;
+}
+
 void attention(const AttentionArgs& a) {
+  const auto query = is_quantised_kv(a.kv_type) ? quantised_query : one_query;
   for (int64_t t = 0; t < a.tokens; ++t)
     for (int64_t g = 0; g < a.group; ++g)
-      one_query(a, a.q + t * a.q_stride + g * a.head_dim, a.positions[t],
-                a.out + t * a.out_stride + g * a.value_dim);
+      query(a, a.q + t * a.q_stride + g * a.head_dim, a.positions[t],
+            a.out + t * a.out_stride + g * a.value_dim);
 }
 
 }  // namespace weir::kernels::ref

@@ -12,11 +12,17 @@
 namespace weir::kernels::ref {
 namespace {
 
+/// Largest magnitude as bits: magnitudes compare as integers, NaN is above infinity.
+uint32_t largest_magnitude(const float* x, int n) {
+  uint32_t largest = 0;
+  for (int i = 0; i < n; ++i)
+    largest = std::max(largest, std::bit_cast<uint32_t>(x[i]) & 0x7fffffffu);
+  return largest;
+}
+
 /// One block of `block` activations; the sums cover runs of `run` values.
 void quantize_block(const float* x, int block, int run, int8_t* q, float* d, int16_t* s) {
-  uint32_t largest = 0;  // magnitudes compare as integers; NaN is above infinity
-  for (int i = 0; i < block; ++i)
-    largest = std::max(largest, std::bit_cast<uint32_t>(x[i]) & 0x7fffffffu);
+  const uint32_t largest = largest_magnitude(x, block);
   std::memset(q, 0, static_cast<size_t>(block));
   std::memset(s, 0, static_cast<size_t>(block / run) * sizeof(int16_t));
   if (largest >= 0x7f800000u) {
@@ -77,6 +83,34 @@ void quantize32(const float* x, int64_t k, int8_t* q, float* d, int16_t* s) {
 void quantize256(const float* x, int64_t k, int8_t* q, float* d, int16_t* s) {
   for (int64_t b = 0; b < k / 256; ++b)
     quantize_block(x + 256 * b, 256, 16, q + 256 * b, d + b, s + 16 * b);
+}
+
+void quantize4(const float* x, int64_t k, int8_t* q, float* d) {
+  for (int64_t b = 0; b < k / 32; ++b, x += 32, q += 32) {
+    const uint32_t largest = largest_magnitude(x, 32);
+    const float magnitude = std::bit_cast<float>(largest);
+    const bool usable = largest < 0x7f800000u && magnitude >= kQuantFloor;
+    d[b] = usable                   ? magnitude / 16.0f
+           : largest >= 0x7f800000u ? std::numeric_limits<float>::quiet_NaN()
+                                    : 0.0f;
+    const float inverse = usable ? 8.0f / magnitude : 0.0f;
+    for (int i = 0; i < 32; ++i) {
+      const float cell = usable ? std::floor(x[i] * inverse) : 0.0f;  // -8 ... 8, rounding aside
+      q[i] = static_cast<int8_t>(2 * static_cast<int>(max_of(min_of(cell, 7.0f), -8.0f)) + 1);
+    }
+  }
+}
+
+void hadamard(float* x, int64_t n) {
+  for (int64_t step = n / 2; step >= 1; step /= 2)
+    for (int64_t i = 0; i < n; ++i) {
+      if ((i & step) != 0) continue;
+      const float a = x[i], b = x[i + step];
+      x[i] = a + b;
+      x[i + step] = a - b;
+    }
+  const float scale = 1.0f / std::sqrt(static_cast<float>(n));
+  for (int64_t i = 0; i < n; ++i) x[i] = x[i] * scale;
 }
 
 void rms_norm(const float* x, const float* weight, int64_t n, float eps, float* out) {

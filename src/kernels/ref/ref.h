@@ -15,6 +15,8 @@ void matmul_bf16_dot(const MatmulArgs& a);
 
 void quantize32(const float* x, int64_t k, int8_t* q, float* d, int16_t* s);
 void quantize256(const float* x, int64_t k, int8_t* q, float* d, int16_t* s);
+void quantize4(const float* x, int64_t k, int8_t* q, float* d);
+void hadamard(float* x, int64_t n);
 void attention(const AttentionArgs& a);
 void rms_norm(const float* x, const float* weight, int64_t n, float eps, float* out);
 void layer_norm(const float* x, const float* weight, const float* bias, int64_t n, float eps,

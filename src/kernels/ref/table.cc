@@ -27,6 +27,8 @@ const KernelTable& ref_table() {
     t.isa = "scalar";
     t.quantize32 = ref::quantize32;
     t.quantize256 = ref::quantize256;
+    t.quantize4 = ref::quantize4;
+    t.hadamard = ref::hadamard;
     t.attention = ref::attention;
     t.rms_norm = ref::rms_norm;
     t.layer_norm = ref::layer_norm;

@@ -227,6 +227,51 @@ TEST(Contract, AFullPoolPreemptsAndChangesNothing) {
   }
 }
 
+TEST(Contract, QuantisedCachesKeepIt) {
+  test::TinyModel tiny;
+  tiny.tokenizer = true;
+  tiny.vocabulary = 300;
+  tiny.layers = 2;
+  tiny.context = 512;
+  tiny.type = DType::q8_0;
+  tiny.width = 128;  // heads of 32
+  const auto model = test::load_tiny(tiny);
+  auto requests = mixed_requests(24, 300, 100);
+  for (Request& request : requests) request.sampling.max_tokens += 40;
+  for (const std::string type : {"q8_0", "q4_0"}) {
+    const NativeOptions plain{.threads = 1, .context_length = 256, .kv_type = type};
+    std::vector<Answer> expected;
+    for (Request request : requests) {
+      request.use_prefix_cache = false;
+      expected.push_back(together(*make_native_engine(model, plain), {request})[0]);
+    }
+    struct Way {
+      int64_t batch, chunk;
+      int threads;
+      int64_t kv_tokens, swap;  // a small cache: requests are preempted
+    };
+    for (const Way& way : {Way{1, 7, 2, 0, 0}, Way{5, 1, 1, 0, 0}, Way{4, 64, 3, 0, 0},
+                           Way{16, 64, 1, 384, 0}, Way{16, 7, 2, 384, 1 << 20}}) {
+      NativeOptions options = plain;
+      options.threads = way.threads;
+      options.prefill_chunk = way.chunk;
+      options.max_batch = way.batch;
+      options.kv_tokens = way.kv_tokens;
+      options.swap_bytes = way.swap;
+      const auto engine = make_native_engine(model, options);
+      expect_equal(together(*engine, requests), expected,
+                   fmt::format("{}, batch {}, chunk {}, {} threads", type, way.batch, way.chunk,
+                               way.threads));
+      if (way.kv_tokens > 0) {
+        EXPECT_GT(engine->counters().preemptions, 0u);
+      }
+      expect_no_leak(*engine);
+    }
+  }
+  NativeOptions narrow{.threads = 1, .context_length = 256, .kv_type = "q8_0"};
+  EXPECT_THROW(make_native_engine(tiny_model(), narrow), Error);  // heads of another width
+}
+
 TEST(Contract, TheFullPoolOfR23) {
   const auto model = tiny_model();
   std::vector<Request> requests = mixed_requests(32, 300, 60);
