@@ -12,12 +12,14 @@
 namespace weir {
 namespace {
 
+constexpr int64_t kLongestQueue = 1'000'000;
 constexpr int64_t kPersistedAtOnce = 16;  // pages, between looks at the inbox
 constexpr std::chrono::milliseconds kStorePause{20};
 
 int64_t checked_queue(const NativeOptions& options) {
-  if (options.max_queue < 0)
-    fail(Code::invalid_argument, "a queue of {} requests, expected 0 or more", options.max_queue);
+  if (options.max_queue < 0 || options.max_queue > kLongestQueue)
+    fail(Code::invalid_argument, "a queue of {} requests, expected 0 to {}", options.max_queue,
+         kLongestQueue);
   return options.max_queue;
 }
 

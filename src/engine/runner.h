@@ -22,9 +22,6 @@
 
 namespace weir {
 
-/// What a request is told where memory is short; the same request may succeed later.
-inline constexpr const char* kNoMemory = "there is not enough memory for this request now";
-
 /// What a request ends with when something that is no Error was thrown. Needs no memory where that
 /// was std::bad_alloc.
 Error as_error(const std::exception& error) noexcept;
