@@ -24,11 +24,18 @@ void DiskIndex::add(const std::string& file, uint64_t bytes, std::span<const Seg
   segment->file = file;
   segment->bytes = bytes;
   segment->worth = age_ + order;
-  for (const SegmentEntry& entry : entries)
-    if (places_.try_emplace(entry.key, Place{segment, entry}).second)
-      segment->keys.push_back(entry.key);
+  segment->keys.reserve(entries.size());
+  segments_.push_back(segment);
+  try {
+    for (const SegmentEntry& entry : entries)
+      if (places_.try_emplace(entry.key, Place{segment, entry}).second)
+        segment->keys.push_back(entry.key);
+  } catch (...) {  // all of it or nothing
+    for (const PageKey& key : segment->keys) places_.erase(key);
+    segments_.pop_back();
+    throw;
+  }
   bytes_ += bytes;
-  segments_.push_back(std::move(segment));
 }
 
 const DiskIndex::Place* DiskIndex::find(const PageKey& key) const {

@@ -137,23 +137,31 @@ void DiskStore::stop(Lock& lock, int error) {
   ++counters_.io_errors;
   retry_at_ = options_.now() + options_.retry_seconds;
   drop_queue();
-  if (std::exchange(told_, true) || !options_.notice) return;
+  if (!std::exchange(told_, true)) tell(lock, error);
+}
+
+std::string DiskStore::news(int error) const {
   const std::string folder = options_.folder.string();
-  std::string text;
-  if (error == -EWOULDBLOCK) {
-    text = fmt::format("the prefix cache {} is in use by another process; going on without it",
+  if (error == 0) return fmt::format("the prefix cache {} works again", folder);
+  if (error == -EWOULDBLOCK)
+    return fmt::format("the prefix cache {} is in use by another process; going on without it",
                        folder);
-  } else if (error == -EPERM) {
-    text = fmt::format(
+  if (error == -EPERM)
+    return fmt::format(
         "the prefix cache {} belongs to another user or others may write to it; going on without "
         "it. Make it yours alone (chmod 700) or choose another folder",
         folder);
-  } else {
-    text = fmt::format("the prefix cache {} stopped: {}; going on without it, next try in {:.0f} s",
-                       folder, std::strerror(-error), options_.retry_seconds);
-  }
+  return fmt::format("the prefix cache {} stopped: {}; going on without it, next try in {:.0f} s",
+                     folder, std::strerror(-error), options_.retry_seconds);
+}
+
+void DiskStore::tell(Lock& lock, int error) noexcept {
+  if (!options_.notice) return;
   lock.unlock();
-  options_.notice(false, text);
+  try {
+    options_.notice(error == 0, news(error));
+  } catch (const std::bad_alloc&) {  // nobody hears of it; the counters say it
+  }
   lock.lock();
 }
 
@@ -161,10 +169,7 @@ void DiskStore::stop(Lock& lock, int error) {
 void DiskStore::resume(Lock& lock) {
   if (!opened_ || reads_stopped_ || writes_stopped_ || !told_) return;
   told_ = false;
-  if (!options_.notice) return;
-  lock.unlock();
-  options_.notice(true, fmt::format("the prefix cache {} works again", options_.folder.string()));
-  lock.lock();
+  tell(lock, 0);
 }
 
 }  // namespace weir

@@ -120,9 +120,12 @@ class DiskStore {
   int make_room(uint64_t bytes);
   void unlink_counted(const std::string& name, uint64_t bytes);
   void drop_queue();
+  void drop_first();
 
   void stop(Lock& lock, int error);
   void resume(Lock& lock);
+  std::string news(int error) const;
+  void tell(Lock& lock, int error) noexcept;  // the notice; 0: works again
   bool pausing() const { return options_.now() < retry_at_; }
 
   DiskStoreOptions options_;

@@ -37,6 +37,12 @@ bool DiskStore::queue_ready() const {
 /// either visible or dropped.
 void DiskStore::write_queued(Lock& lock) {
   std::vector<Item> items;
+  try {
+    items.reserve(std::min<size_t>(queue_.size(), kMaxSegmentPages));
+  } catch (const std::bad_alloc&) {  // one less to keep
+    drop_first();
+    return;
+  }
   uint64_t bytes = kSegmentHeadBytes;
   writing_ = true;
   while (!queue_.empty() && items.size() < kMaxSegmentPages) {
@@ -115,8 +121,13 @@ int DiskStore::write_segment(std::span<const Item> items) {
     unlink_counted(name, bytes);
     return error;
   }
-  const Lock lock(mutex_);
-  index_.add(name, bytes, entries);
+  try {
+    const Lock lock(mutex_);
+    index_.add(name, bytes, entries);
+  } catch (const std::bad_alloc&) {  // a file that is in no list would never be deleted
+    unlink_counted(name, bytes);
+    throw;
+  }
   return 0;
 }
 
@@ -169,6 +180,14 @@ void DiskStore::unlink_counted(const std::string& name, uint64_t bytes) {
   const Lock lock(mutex_);
   ++counters_.io_errors;
   undeleted_.emplace_back(name, bytes);
+}
+
+void DiskStore::drop_first() {
+  pending_.erase(queue_.front().key);
+  waiting_bytes_ -= queue_.front().bytes.size();
+  ++counters_.dropped;
+  queue_.pop_front();
+  changed_.notify_all();
 }
 
 void DiskStore::drop_queue() {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <new>
 
 #include "base/error.h"
 
@@ -50,16 +51,23 @@ PrefixIndex::NodeId PrefixIndex::find(NodeId parent, std::span<const int32_t> to
   return kNone;
 }
 
-PrefixIndex::NodeId PrefixIndex::make(NodeId parent) {
-  NodeId id = static_cast<NodeId>(nodes_.size());
-  if (spare_.empty()) {
-    nodes_.emplace_back();
-  } else {
-    id = spare_.back();
-    spare_.pop_back();
-    node(id) = Node();
-  }
+/// Makes sure that a spare node, its place in a list and its way back to the spare ones are there.
+void PrefixIndex::prepare() {
+  if (!spare_.empty()) return;
+  if (nodes_.size() == nodes_.capacity()) nodes_.reserve(std::max<size_t>(64, 2 * nodes_.size()));
+  spare_.reserve(nodes_.capacity());
+  entries_.reserve(nodes_.capacity());
+  Leaves one{{0, kNone}};
+  nodes_.emplace_back();
+  entries_.push_back(one.extract(one.begin()));
+  spare_.push_back(static_cast<NodeId>(nodes_.size() - 1));
+}
+
+PrefixIndex::NodeId PrefixIndex::make(NodeId parent) noexcept {
+  const NodeId id = spare_.back();
+  spare_.pop_back();
   Node& n = node(id);
+  n = Node();
   n.parent = parent;
   if (parent == kNone) return id;
   Node& p = node(parent);
@@ -70,11 +78,18 @@ PrefixIndex::NodeId PrefixIndex::make(NodeId parent) {
 }
 
 PrefixIndex::NodeId PrefixIndex::use_root(const std::string& identity) {
-  const auto [it, is_new] = roots_.try_emplace(identity, kNone);
-  if (is_new) {
-    it->second = make(kNone);
-    identities_.emplace(it->second, identity);
-    if (store_ != nullptr) node(it->second).key = store_->first_key(identity);
+  auto it = roots_.find(identity);
+  if (it == roots_.end()) {
+    prepare();
+    const PageKey key = store_ != nullptr ? store_->first_key(identity) : PageKey{};
+    identities_.emplace(spare_.back(), identity);
+    try {
+      it = roots_.emplace(identity, spare_.back()).first;
+    } catch (...) {
+      identities_.erase(spare_.back());
+      throw;
+    }
+    node(make(kNone)).key = key;
   }
   ++node(it->second).users;
   return it->second;
@@ -105,14 +120,17 @@ void PrefixIndex::list(NodeId id) {
   const bool ram_leaf = n.slot >= 0 && n.child == kNone;
   if (!pool_leaf && !ram_leaf) return;
   n.rank = n.last_used + kLookupsPerDoubling * static_cast<uint64_t>(std::bit_width(n.uses));
-  (pool_leaf ? leaves_ : ram_leaves_).emplace(n.rank, id);
+  entries_.back().value() = {n.rank, id};
+  (pool_leaf ? leaves_ : ram_leaves_).insert(std::move(entries_.back()));
+  entries_.pop_back();
   n.listed = true;
 }
 
 void PrefixIndex::unlist(NodeId id) {
   Node& n = node(id);
   if (!n.listed) return;
-  (n.page >= 0 ? leaves_ : ram_leaves_).erase({n.rank, id});
+  Leaves& leaves = n.page >= 0 ? leaves_ : ram_leaves_;
+  entries_.push_back(leaves.extract({n.rank, id}));
   n.listed = false;
 }
 
@@ -174,20 +192,23 @@ PrefixIndex::NodeId PrefixIndex::insert(NodeId parent, std::span<const int32_t> 
   const uint64_t hash = hash_of(parent, tokens);
   NodeId id = find(parent, tokens, hash);
   if (id == kNone) {
+    prepare();
+    PageKey key{};
+    if (store_ != nullptr) {
+      key = store_->next_key(node(parent).key, tokens);
+      if (unstored_.size() > 2 * nodes_.size())  // a slow store; most of these are gone
+        std::erase_if(unstored_, [&](const auto& e) { return node(e.first).key != e.second; });
+      unstored_.emplace_back(spare_.back(), key);
+    }
+    by_hash_.emplace(hash, spare_.back());
     unlist(parent);
     id = make(parent);
     Node& n = node(id);
     n.hash = hash;
+    n.key = key;
     std::copy(tokens.begin(), tokens.end(), n.tokens.begin());
     n.last_used = now_;
     n.uses = 1;
-    by_hash_.emplace(hash, id);
-    if (store_ != nullptr) {
-      n.key = store_->next_key(node(parent).key, tokens);
-      if (unstored_.size() > 2 * nodes_.size())  // a slow store; most of these are gone
-        std::erase_if(unstored_, [&](const auto& e) { return node(e.first).key != e.second; });
-      unstored_.emplace_back(id, n.key);
-    }
   }
   use(id);
   if (node(id).page < 0) {
@@ -201,10 +222,14 @@ PrefixIndex::NodeId PrefixIndex::restore(NodeId parent, std::span<const int32_t>
                                          PagePool::PageId page) {
   if (store_ == nullptr) return kNone;
   const std::span<std::byte> content(pool_.address(page), pool_.layout().page_bytes());
-  if (!store_->get(node(parent).key, tokens, content)) return kNone;
-  const NodeId id = insert(parent, tokens, page);
-  node(id).stored = true;
-  return id;
+  try {
+    if (!store_->get(node(parent).key, tokens, content)) return kNone;
+    const NodeId id = insert(parent, tokens, page);
+    node(id).stored = true;
+    return id;
+  } catch (const std::bad_alloc&) {
+    return kNone;
+  }
 }
 
 /// False if the store wants to be asked again.
@@ -212,7 +237,11 @@ bool PrefixIndex::store(NodeId id) {
   Node& n = node(id);
   if (store_ == nullptr || n.stored || n.page < 0) return true;
   const std::span<const std::byte> content(pool_.address(n.page), pool_.layout().page_bytes());
-  n.stored = store_->put(node(n.parent).key, n.tokens, content);
+  try {
+    n.stored = store_->put(node(n.parent).key, n.tokens, content);
+  } catch (const std::bad_alloc&) {
+    n.stored = false;
+  }
   return n.stored;
 }
 

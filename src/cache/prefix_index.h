@@ -4,6 +4,9 @@
 // counts look-ups. A node is found by hash and then compared token by token below its own parent,
 // so a collision costs time and never gives another text's page.
 //
+// Where memory cannot be had, use_root() and insert() throw std::bad_alloc and have changed
+// nothing, the store counts as empty, and the rest needs none.
+//
 // Paths in use are in the pool from the root on; what was evicted to RAM hangs below what is in the
 // pool, because leaves go first.
 #pragma once
@@ -103,7 +106,8 @@ class PrefixIndex {
   bool is_root(const Node& n) const { return n.parent == kNone; }
   uint64_t hash_of(NodeId parent, std::span<const int32_t> tokens) const;
   NodeId find(NodeId parent, std::span<const int32_t> tokens, uint64_t hash) const;
-  NodeId make(NodeId parent);
+  void prepare();                       // what the next make() needs
+  NodeId make(NodeId parent) noexcept;  // after prepare()
   bool store(NodeId id);
   void list(NodeId id);    // as a leaf that may be evicted, if it is one
   void unlist(NodeId id);  // before anything that decides about it changes
@@ -118,11 +122,13 @@ class PrefixIndex {
   std::deque<std::pair<NodeId, PageKey>> unstored_;  // some may be gone or stored since
   uint64_t seed_;
   std::vector<Node> nodes_;
-  std::vector<NodeId> spare_;
+  std::vector<NodeId> spare_;  // room for all nodes
+  std::vector<Leaves::node_type>
+      entries_;  // of leaves_ and ram_leaves_: one for each node not there
   std::map<std::string, NodeId> roots_;
   std::unordered_map<NodeId, std::string> identities_;
   std::unordered_multimap<uint64_t, NodeId> by_hash_;
-  Leaves leaves_, ram_leaves_;  // unused, worst first
+  Leaves leaves_, ram_leaves_;  // unused, worst first; made of entries_
   uint64_t now_ = 0;
   int64_t idle_ = 0, in_pool_ = 0, in_ram_ = 0;
   uint64_t evictions_ = 0;

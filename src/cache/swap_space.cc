@@ -1,9 +1,11 @@
-// Places are handed out last in, first out, so that memory is touched only as far as needed.
+// Places are handed out last in, first out, so that memory is touched only as far as needed. The
+// list of free ones has room for all before they are handed out: release() needs no memory.
 #include "cache/swap_space.h"
 
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <new>
 
 #include "base/error.h"
 
@@ -18,9 +20,12 @@ std::optional<SwapSpace::Slot> SwapSpace::store(const std::byte* page) {
   if (free_.empty()) {
     if (static_cast<int64_t>(memory_.size()) >= slots_) return std::nullopt;
     try {
+      if (free_.capacity() <= memory_.size()) free_.reserve(64 + 2 * memory_.size());
       memory_.emplace_back(page_bytes_);
     } catch (const Error&) {
       return std::nullopt;  // swapping is a help, never a need
+    } catch (const std::bad_alloc&) {
+      return std::nullopt;
     }
     free_.push_back(static_cast<Slot>(memory_.size() - 1));
   }

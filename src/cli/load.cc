@@ -62,6 +62,8 @@ void add_load(Commands& commands) {
   add("--slow", load.slow_bytes_per_second, "Bytes a second of slow readers");
   add("--slow-streams", load.slow_streams, "Streams that read slowly; they are not measured");
   add("--patience", o->patience, "Seconds without a byte until a request counts as failed");
+  add("--first-deadline", load.first_deadline, "Seconds to the first token of an answer in time");
+  add("--between-deadline", load.between_deadline, "Seconds between its tokens, on average");
   add("--seed", load.seed, "Seed of the requests");
   c->add_flag("--verify", load.verify,
               "Run each distinct request alone first and compare every text with that");

@@ -115,6 +115,9 @@ struct EngineCounters {
   uint64_t preemptions = 0, evictions = 0, steps = 0, batched_tokens = 0;
 };
 
+/// What a request is told where memory is short; the same request may succeed later.
+inline constexpr const char* kNoMemory = "there is not enough memory for this request now";
+
 using EventSink = std::function<void(const Event&)>;
 
 class Engine {

@@ -12,24 +12,55 @@
 namespace weir {
 namespace {
 
+constexpr int64_t kLongestQueue = 1'000'000;
 constexpr int64_t kPersistedAtOnce = 16;  // pages, between looks at the inbox
 constexpr std::chrono::milliseconds kStorePause{20};
 
 int64_t checked_queue(const NativeOptions& options) {
-  if (options.max_queue < 0)
-    fail(Code::invalid_argument, "a queue of {} requests, expected 0 or more", options.max_queue);
+  if (options.max_queue < 0 || options.max_queue > kLongestQueue)
+    fail(Code::invalid_argument, "a queue of {} requests, expected 0 to {}", options.max_queue,
+         kLongestQueue);
   return options.max_queue;
 }
 
-/// Events on their way from the engine's thread to the one that called run().
-struct Channel {
-  std::mutex mutex;
-  std::condition_variable changed;
-  std::deque<Event> events;
-  bool abandoned = false;
-};
-
 struct Abandoned {};
+
+/// Events on their way from the engine's thread to the one that called run().
+class Channel {
+ public:
+  /// On the engine's thread. Throws where no more are wanted, so that the request ends.
+  void push(const Event& event) {
+    const std::lock_guard lock(mutex_);
+    if (abandoned_ || lost_) throw Abandoned();
+    try {
+      events_.push_back(event);
+    } catch (const std::bad_alloc&) {
+      lost_ = true;
+    }
+    changed_.notify_one();
+  }
+
+  /// Waits for the next. Throws unavailable where there was no memory for it.
+  Event take() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return lost_ || !events_.empty(); });
+    if (events_.empty()) fail(Code::unavailable, kNoMemory);
+    Event event = std::move(events_.front());
+    events_.pop_front();
+    return event;
+  }
+
+  void abandon() {
+    const std::lock_guard lock(mutex_);
+    abandoned_ = true;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Event> events_;
+  bool abandoned_ = false, lost_ = false;
+};
 
 [[noreturn]] void throw_error_of(const Event& event) { throw Error(event.code, event.detail); }
 
@@ -41,8 +72,13 @@ NativeEngine::NativeEngine(std::shared_ptr<const Model> model, const NativeOptio
       most_requests_(options.max_batch + checked_queue(options)),
       runner_(model_, options),
       capabilities_(runner_.capabilities()),
-      counters_(runner_.counters()),
-      thread_([this] { serve(); }) {}
+      counters_(runner_.counters()) {
+  // Room for the ends of all requests at once: an end must not fail.
+  const auto most = static_cast<size_t>(most_requests_);
+  runner_.expect(most);
+  finished_.reserve(most);
+  thread_ = std::thread([this] { serve(); });
+}
 
 NativeEngine::~NativeEngine() {
   drain(0);
@@ -91,6 +127,7 @@ void NativeEngine::admit() {
 void NativeEngine::enqueue(std::unique_ptr<Job> job) {
   {
     const std::lock_guard lock(mutex_);
+    inbox_.reserve(inbox_.size() + 1);  // no memory, not counted
     admit();
     inbox_.push_back(std::move(job));
     arrivals_ = true;
@@ -102,7 +139,7 @@ void NativeEngine::submit(Request request, EventSink sink) {
   enqueue(prepare(std::move(request), std::move(sink)));
 }
 
-void NativeEngine::adopt(std::unique_ptr<Job> job) {
+void NativeEngine::adopt(std::unique_ptr<Job> job) noexcept {
   try {
     runner_.adopt(job);
   } catch (const std::exception& error) {
@@ -113,13 +150,13 @@ void NativeEngine::adopt(std::unique_ptr<Job> job) {
 /// One step of everything, with what came in. Called by whoever drives.
 bool NativeEngine::step() {
   if (arrivals_.load(std::memory_order_acquire)) {
-    Jobs arrived;
     {
       const std::lock_guard lock(mutex_);
-      arrived.swap(inbox_);
+      arrived_.swap(inbox_);
       arrivals_ = false;
     }
-    for (auto& job : arrived) adopt(std::move(job));
+    for (auto& job : arrived_) adopt(std::move(job));
+    arrived_.clear();
   }
   if (give_up_.load(std::memory_order_relaxed))
     runner_.end_all(Code::unavailable, "the engine is shutting down");
@@ -129,23 +166,21 @@ bool NativeEngine::step() {
   } catch (const std::exception& error) {  // a contract of ours was broken: start anew
     runner_.end_all(as_error(error).code(), error.what());
   }
-  Jobs finished = runner_.take_finished();
+  runner_.take_finished(finished_);
   const EngineCounters counters = runner_.counters();
   {
     const std::lock_guard lock(mutex_);
     counters_ = counters;
-    in_flight_ -= static_cast<int64_t>(finished.size());
+    in_flight_ -= static_cast<int64_t>(finished_.size());
   }
-  if (!finished.empty()) {
-    changed_.notify_all();
-    send_last(std::move(finished));
-    return true;
-  }
-  return worked;
+  if (finished_.empty()) return worked;
+  changed_.notify_all();
+  send_last();
+  return true;
 }
 
-void NativeEngine::send_last(Jobs jobs) {
-  for (const auto& job : jobs) {
+void NativeEngine::send_last() {
+  for (const auto& job : finished_) {
     if (job->thrown != nullptr) continue;
     try {
       job->sink(job->last);
@@ -153,6 +188,7 @@ void NativeEngine::send_last(Jobs jobs) {
       job->thrown = std::current_exception();  // the request is over anyway
     }
   }
+  finished_.clear();
 }
 
 void NativeEngine::serve() {
@@ -202,12 +238,12 @@ Statistics NativeEngine::drive(const Request& request, const EventSink& on_event
   std::exception_ptr thrown;
   bool over = false;
   auto job = prepare(request, [&](const Event& event) {
-    if (event.finish != FinishReason::none) {
-      over = true;
-      last = event;
-      if (event.finish == FinishReason::error) return;
-    }
     try {
+      if (event.finish != FinishReason::none) {
+        over = true;
+        last = event;
+        if (event.finish == FinishReason::error) return;
+      }
       on_event(event);
     } catch (...) {
       thrown = std::current_exception();
@@ -227,24 +263,14 @@ Statistics NativeEngine::drive(const Request& request, const EventSink& on_event
 
 Statistics NativeEngine::follow(const Request& request, const EventSink& on_event) {
   const auto channel = std::make_shared<Channel>();
-  submit(request, [channel](const Event& event) {
-    const std::lock_guard lock(channel->mutex);
-    if (channel->abandoned) throw Abandoned();
-    channel->events.push_back(event);
-    channel->changed.notify_one();
-  });
+  submit(request, [channel](const Event& event) { channel->push(event); });
   while (true) {
-    std::unique_lock lock(channel->mutex);
-    channel->changed.wait(lock, [&] { return !channel->events.empty(); });
-    const Event event = std::move(channel->events.front());
-    channel->events.pop_front();
-    lock.unlock();
+    const Event event = channel->take();
     if (event.finish == FinishReason::error) throw_error_of(event);
     try {
       on_event(event);
     } catch (...) {
-      lock.lock();
-      channel->abandoned = true;
+      channel->abandon();
       throw;
     }
     if (event.finish != FinishReason::none) return *event.statistics;
@@ -257,15 +283,11 @@ std::vector<float> NativeEngine::embed(const Request& request) {
   job->wants_states = true;
   const auto sum = std::make_shared<std::vector<double>>();
   job->sink = [channel, sum, mine = job.get()](const Event& event) {
-    const std::lock_guard lock(channel->mutex);
     *sum = std::move(mine->state_sum);
-    channel->events.push_back(event);
-    channel->changed.notify_one();
+    channel->push(event);
   };
   enqueue(std::move(job));
-  std::unique_lock lock(channel->mutex);
-  channel->changed.wait(lock, [&] { return !channel->events.empty(); });
-  const Event& last = channel->events.front();
+  const Event last = channel->take();
   if (last.finish == FinishReason::error) throw_error_of(last);
   if (last.finish != FinishReason::length)
     fail(last.finish == FinishReason::timeout ? Code::unavailable : Code::cancelled,

@@ -36,10 +36,10 @@ class NativeEngine : public Engine {
   std::unique_ptr<Job> prepare(Request request, EventSink sink) const;
   void admit();  // counts one more request, or throws unavailable; with mutex_ held
   void enqueue(std::unique_ptr<Job> job);
-  void adopt(std::unique_ptr<Job> job);
+  void adopt(std::unique_ptr<Job> job) noexcept;
   void serve();  // the body of thread_
   bool step();   // false: nothing to do
-  void send_last(Jobs jobs);
+  void send_last();
   bool take_the_wheel();
   void give_back_the_wheel();
   Statistics drive(const Request& request, const EventSink& on_event);
@@ -48,6 +48,7 @@ class NativeEngine : public Engine {
   const std::shared_ptr<const Model> model_;
   const int64_t max_batch_, most_requests_;
   Runner runner_;  // touched by whoever drives: thread_ while busy_, a caller while driven_
+  Jobs arrived_, finished_;  // scratch of step(), as is the runner
   const Capabilities capabilities_;
 
   mutable std::mutex mutex_;  // of what follows

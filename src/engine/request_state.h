@@ -38,13 +38,13 @@ struct RequestState {
   int64_t prompt = 0;           // how many of them are the prompt
   int64_t computed = 0;         // positions whose keys and values are in the pages
   int64_t cached = 0;           // of the prompt, found instead of computed when it first ran
-  Order order;                  // arrival, later for lower classes: who runs, who yields
+  PrefixIndex::NodeId root = PrefixIndex::kNone;  // held from submission to the end
+  Order order;  // arrival, later for lower classes: who runs, who yields
 
   // While it runs. Pages [0, nodes.size()) are complete and shared through the prefix index.
   std::vector<PagePool::PageId> pages;
   std::vector<std::byte*> addresses;
   std::vector<PrefixIndex::NodeId> nodes;
-  PrefixIndex::NodeId root = PrefixIndex::kNone;
   bool may_restore = false;  // the next page may lie in the store
 
   // While it waits after a preemption: its own pages from `saved_from` on, positions up to

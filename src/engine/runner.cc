@@ -38,12 +38,17 @@ std::unique_ptr<PageStore> make_store(const NativeOptions& options) {
 
 }  // namespace
 
-Error as_error(const std::exception& error) {
+Error as_error(const std::exception& error) noexcept {
+  // Made once: where memory is short, a message could not be.
+  static const Error no_memory(Code::unavailable, kNoMemory);
   const auto* const ours = dynamic_cast<const Error*>(&error);
   if (ours != nullptr) return *ours;
-  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr)
-    return {Code::limit_exceeded, "there is not enough memory for this request now"};
-  return {Code::internal, error.what()};
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) return no_memory;
+  try {
+    return {Code::internal, error.what()};
+  } catch (...) {
+    return no_memory;
+  }
 }
 
 Runner::Runner(std::shared_ptr<const Model> model, const NativeOptions& options)
@@ -65,6 +70,16 @@ Runner::Runner(std::shared_ptr<const Model> model, const NativeOptions& options)
       options.numerics == "exact" ? kernels::kNumericsVersion : kernels::kBf16DotVersion;
   if (store_ != nullptr) identity_.model = model_digest(*model_, device_);
   device_.set_profile(profile_);
+  // What every step needs, so that no step has to ask for it.
+  (void)as_error(std::bad_alloc());
+  const auto running = static_cast<size_t>(options.max_batch);
+  const auto rows = static_cast<size_t>(decoder_.max_tokens());
+  outcomes_.reserve(running);
+  sampled_.reserve(running);
+  runs_.reserve(running);
+  tokens_.reserve(rows);
+  wants_logits_.reserve(rows);
+  wants_states_.reserve(rows);
 }
 
 Capabilities Runner::capabilities() const {
@@ -92,7 +107,7 @@ void Runner::adopt(std::unique_ptr<Job>& owned) {
   job.relay = [&job](const Event& event) {
     if (event.finish != FinishReason::none) {
       job.last = event;
-      job.over = true;
+      job.over = true;  // not where the event could not be copied
     } else if (job.thrown == nullptr) {
       try {
         job.sink(event);
@@ -105,10 +120,11 @@ void Runner::adopt(std::unique_ptr<Job>& owned) {
   const int64_t room = context_ - length + 1;
   job.answer.emplace(model_->tokenizer(), params, room, context_, job.relay);
   if (params.max_tokens == 0 && !job.wants_states) {
-    job.answer->end(FinishReason::length);
+    end_job(job, FinishReason::length);
     finished_.push_back(std::move(owned));
     return;
   }
+  if (job.wants_states) job.state_sum.resize(static_cast<size_t>(model_->config().width), 0.0);
   NewRequest wanted;
   wanted.limit = job.wants_states        ? length
                  : params.max_tokens < 0 ? context_
@@ -132,20 +148,39 @@ void Runner::adopt(std::unique_ptr<Job>& owned) {
   it->second = std::move(owned);
 }
 
-void Runner::refuse(std::unique_ptr<Job> job, const std::exception& error) {
-  const Error ours = as_error(error);
-  job->last = Event();
-  job->last.finish = FinishReason::error;
-  job->last.code = ours.code();
-  job->last.detail = ours.what();
+void Runner::refuse(std::unique_ptr<Job> job, const std::exception& error) noexcept {
+  fail_job(*job, as_error(error));
   finished_.push_back(std::move(job));
+}
+
+void Runner::expect(size_t requests) { finished_.reserve(requests); }
+
+/// The last event of a job without what was held back of its text.
+void Runner::fail_job(Job& job, const Error& error) noexcept {
+  job.last = Event();
+  job.last.finish = FinishReason::error;
+  job.last.code = error.code();
+  job.over = true;
+  try {
+    job.last.detail = error.what();
+  } catch (const std::bad_alloc&) {  // the code says it
+  }
+}
+
+/// Ends a job whatever it takes: where its text cannot be finished, as a failure.
+void Runner::end_job(Job& job, FinishReason reason, Code code, const char* detail) noexcept {
+  try {
+    job.answer->end(reason, code, detail);
+  } catch (const std::exception& error) {
+    fail_job(job, as_error(error));
+  }
 }
 
 bool Runner::step() {
   if (jobs_.empty()) return false;
   const auto begin = SteadyClock::now();
   const Plan& plan = scheduler_.step(seconds_between(start_, begin));
-  for (const EndedRequest& ended : plan.ended) jobs_.at(ended.id)->answer->end(ended.reason);
+  for (const EndedRequest& ended : plan.ended) end_job(*jobs_.at(ended.id), ended.reason);
   if (plan.rows > 0) {
     for (const PlannedRun& run : plan.runs) {
       Job& job = job_of(run);
@@ -184,8 +219,8 @@ void Runner::compute(std::span<const PlannedRun> runs, std::span<Outcome> outcom
       if (run.wants_logits &&
           run.request->tokens.size() == static_cast<size_t>(run.request->prompt))
         job_of(run).first_logits = now;
-    sum_states(runs);
     sample(runs, rows);
+    sum_states(runs);  // what comes after this must not be done again
   } catch (const std::exception& error) {
     if (runs.size() > 1) {
       for (size_t i = 0; i < runs.size(); ++i) {
@@ -195,7 +230,7 @@ void Runner::compute(std::span<const PlannedRun> runs, std::span<Outcome> outcom
       }
       return;
     }
-    job_of(runs[0]).error = as_error(error);
+    job_of(runs[0]).error.emplace(as_error(error));
   }
   send(runs, outcomes);
 }
@@ -221,21 +256,26 @@ void Runner::make_batch(std::span<const PlannedRun> runs) {
                          run.request->asked.states ? 1 : 0);
 }
 
-void Runner::sum_states(std::span<const PlannedRun> runs) {
+/// Throws nothing: a sum must not be begun anew.
+void Runner::sum_states(std::span<const PlannedRun> runs) noexcept {
   int64_t row = 0;
   for (size_t i = 0; i < runs.size(); ++i) {
     if (!runs[i].request->asked.states) continue;
     Job& job = job_of(runs[i]);
-    job.state_sum.resize(static_cast<size_t>(model_->config().width), 0.0);
     for (int64_t t = 0; t < runs[i].rows; ++t, ++row) {
       const float* const state = decoder_.states(row);
       for (size_t k = 0; k < job.state_sum.size(); ++k) job.state_sum[k] += state[k];
     }
     if (runs[i].rows < runs[i].request->left()) continue;
     for (const double sum : job.state_sum)
-      if (!std::isfinite(sum) && !job.error)
-        job.error.emplace(Code::numeric, "the model gave NaN or infinity for this text");
-    if (!job.error) job.answer->end(FinishReason::length);
+      if (!std::isfinite(sum) && !job.error) {
+        try {
+          job.error.emplace(Code::numeric, "the model gave NaN or infinity for this text");
+        } catch (const std::bad_alloc& error) {
+          job.error.emplace(as_error(error));
+        }
+      }
+    if (!job.error) end_job(job, FinishReason::length);
   }
 }
 
@@ -257,7 +297,7 @@ void Runner::sample(std::span<const PlannedRun> runs, std::span<const LogitRow> 
       job.sampled =
           job.sampler->sample(rows[i].logits, history, static_cast<int64_t>(history.size()));
     } catch (const std::exception& error) {
-      job.error = as_error(error);
+      job.error.emplace(as_error(error));
     }
   };
   const auto count = static_cast<int64_t>(rows.size());
@@ -271,29 +311,33 @@ void Runner::send(std::span<const PlannedRun> runs, std::span<Outcome> outcomes)
   for (size_t i = 0; i < runs.size(); ++i) {
     Job& job = job_of(runs[i]);
     if (job.error) {
-      job.answer->end(FinishReason::error, job.error->code(), job.error->what());
+      end_job(job, FinishReason::error, job.error->code(), job.error->what());
     } else if (runs[i].wants_logits) {
       outcomes[i].token = job.sampled.id;
       job.last_token = now;
       if (job.answer->tokens() == 0) job.first_token = now;
-      job.answer->push(job.sampled);
+      try {
+        job.answer->push(job.sampled);
+      } catch (const std::exception& error) {
+        fail_job(job, as_error(error));
+      }
       ++counters_.generated_tokens;
     }
-    if (job.thrown != nullptr && !job.over) job.answer->end(FinishReason::cancelled);
+    if (job.thrown != nullptr && !job.over) end_job(job, FinishReason::cancelled);
     outcomes[i].ends = job.over;
   }
 }
 
-void Runner::end_all(Code code, const std::string& detail) {
+void Runner::end_all(Code code, const char* detail) noexcept {
   for (auto& [id, job] : jobs_) {
     scheduler_.end(id);
-    job->answer->end(FinishReason::error, code, detail);
+    end_job(*job, FinishReason::error, code, detail);
     finished_.push_back(std::move(job));
   }
   jobs_.clear();
 }
 
-std::vector<std::unique_ptr<Job>> Runner::take_finished() {
+void Runner::take_finished(std::vector<std::unique_ptr<Job>>& finished) {
   for (const auto& job : finished_) {
     Statistics& s = job->statistics;
     const auto first =
@@ -317,7 +361,7 @@ std::vector<std::unique_ptr<Job>> Runner::take_finished() {
         ++counters_.finished;
     }
   }
-  return std::exchange(finished_, {});
+  finished.swap(finished_);
 }
 
 void Runner::flush() {

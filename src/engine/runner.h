@@ -22,8 +22,9 @@
 
 namespace weir {
 
-/// What a request ends with when something that is no Error was thrown.
-Error as_error(const std::exception& error);
+/// What a request ends with when something that is no Error was thrown. Needs no memory where that
+/// was std::bad_alloc.
+Error as_error(const std::exception& error) noexcept;
 
 class Runner {
  public:
@@ -37,18 +38,21 @@ class Runner {
   void adopt(std::unique_ptr<Job>& job);
 
   /// Ends a job that could not be adopted.
-  void refuse(std::unique_ptr<Job> job, const std::exception& error);
+  void refuse(std::unique_ptr<Job> job, const std::exception& error) noexcept;
+
+  /// Takes memory for so many ends of requests between two take_finished().
+  void expect(size_t requests);
 
   /// One forward pass, and its events except the last of each job. False if there was nothing to
   /// do.
   bool step();
 
   /// Ends every job with an error.
-  void end_all(Code code, const std::string& detail);
+  void end_all(Code code, const char* detail) noexcept;
 
-  /// Jobs that have ended since the last call; their pages are free, their last event is to be
-  /// sent.
-  std::vector<std::unique_ptr<Job>> take_finished();
+  /// Swaps the jobs that have ended since the last call for `finished`, which is empty; their pages
+  /// are free, their last event is to be sent.
+  void take_finished(std::vector<std::unique_ptr<Job>>& finished);
 
   bool idle() const { return jobs_.empty(); }
 
@@ -62,9 +66,12 @@ class Runner {
 
  private:
   void finish(uint64_t id);
+  static void fail_job(Job& job, const Error& error) noexcept;
+  static void end_job(Job& job, FinishReason reason, Code code = {},
+                      const char* detail = "") noexcept;
   void compute(std::span<const PlannedRun> runs, std::span<Outcome> outcomes);
   void make_batch(std::span<const PlannedRun> runs);
-  void sum_states(std::span<const PlannedRun> runs);
+  void sum_states(std::span<const PlannedRun> runs) noexcept;
   void sample(std::span<const PlannedRun> runs, std::span<const LogitRow> rows);
   void send(std::span<const PlannedRun> runs, std::span<Outcome> outcomes);
   Job& job_of(const PlannedRun& run) { return *jobs_.at(run.request->id); }

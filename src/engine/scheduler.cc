@@ -19,6 +19,12 @@ constexpr double kPace = 1.6;
 // Pages brought from the store in one step: running streams wait for them.
 constexpr int64_t kRestoredBesideOthers = 8, kRestoredAlone = 64;
 
+/// Room for `count`, growing as push_back() does.
+template <typename T>
+void reserve_more(std::vector<T>& v, size_t count) {
+  if (v.capacity() < count) v.reserve(std::max(count, 2 * v.capacity()));
+}
+
 }  // namespace
 
 Scheduler::Scheduler(PagePool& pool, PrefixIndex& index, SwapSpace* swap, SchedulerLimits limits)
@@ -29,11 +35,21 @@ Scheduler::Scheduler(PagePool& pool, PrefixIndex& index, SwapSpace* swap, Schedu
       // A request that runs alone keeps no one waiting.
       budget_(limits.running > 1 ? TokenBudget(kPace, kLongestStep) : TokenBudget(kPace)) {
   WEIR_CHECK(limits.running >= 1 && limits.step_tokens >= limits.running);
+  const auto running = static_cast<size_t>(limits.running);
+  running_.reserve(running);
+  prefill_.reserve(running);
+  plan_.runs.reserve(running);
+  budget_.expect_streams(limits.running);
 }
 
 Scheduler::~Scheduler() {
-  for (Request& r : running_) drop_pages(*r);
-  for (auto& [order, r] : waiting_) drop_saved(*r);
+  for (Request& r : running_) end_request(r);
+  for (Request& r : waiting_) end_request(r);
+}
+
+Scheduler::Waiting::iterator Scheduler::place_of(const RequestState& r) {
+  return std::lower_bound(waiting_.begin(), waiting_.end(), r.order,
+                          [](const Request& a, const auto& order) { return a->order < order; });
 }
 
 uint64_t Scheduler::submit(NewRequest request, double now) {
@@ -46,31 +62,49 @@ uint64_t Scheduler::submit(NewRequest request, double now) {
         "the request may need {} tokens of KV cache, all in all there are {}; ask for fewer tokens "
         "or give the engine a larger cache",
         request.limit, pool_.pages() * kPageTokens);
+  const size_t requests = running_.size() + waiting_.size() + 1;
+  const auto most = static_cast<size_t>(pages);
   auto state = std::make_unique<RequestState>();
+  request.tokens.reserve(static_cast<size_t>(request.limit));
+  state->pages.reserve(most);
+  state->addresses.reserve(most);
+  if (request.share) state->nodes.reserve(most);
+  if (request.share) path_.reserve(most);
+  if (swap_ != nullptr) state->saved.reserve(most);
+  reserve_more(waiting_, requests);
+  reserve_more(ended_, ended_.size() + requests);
+  reserve_more(plan_.ended, requests);
+  if (request.share) state->root = index_.use_root(request.identity);
   state->id = ++last_id_;
   state->prompt = length;
   state->tokens = std::move(request.tokens);
   state->order = {now + kHandicap[static_cast<size_t>(request.priority)], state->id};
   state->asked = std::move(request);
-  waiting_.emplace(state->order, std::move(state));
+  const auto place = place_of(*state);
+  waiting_.insert(place, std::move(state));
   return last_id_;
 }
 
 void Scheduler::end(uint64_t id) {
   for (size_t i = 0; i < running_.size(); ++i) {
     if (running_[i]->id != id) continue;
-    drop_pages(*running_[i]);
-    ended_.push_back(std::move(running_[i]));
+    end_request(running_[i]);
     running_.erase(running_.begin() + static_cast<ptrdiff_t>(i));
     return;
   }
   for (auto it = waiting_.begin(); it != waiting_.end(); ++it) {
-    if (it->second->id != id) continue;
-    drop_saved(*it->second);
-    ended_.push_back(std::move(it->second));
+    if ((*it)->id != id) continue;
+    end_request(*it);
     waiting_.erase(it);
     return;
   }
+}
+
+void Scheduler::end_request(Request& r) {
+  drop_pages(*r);
+  drop_saved(*r);
+  if (r->root != PrefixIndex::kNone) index_.release(r->root);
+  ended_.push_back(std::move(r));
 }
 
 void Scheduler::end_overdue(double now) {
@@ -82,7 +116,7 @@ void Scheduler::end_overdue(double now) {
       plan_.ended.push_back({r.id, FinishReason::timeout});
   };
   for (const Request& r : running_) look(*r);
-  for (const auto& [order, r] : waiting_) look(*r);
+  for (const Request& r : waiting_) look(*r);
   for (const EndedRequest& ended : plan_.ended) end(ended.id);
 }
 

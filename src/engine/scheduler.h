@@ -12,11 +12,12 @@
 //   are computed again; either gives the same bytes.
 // - A request that was preempted a few times is admitted only with all the pages it can come to
 //   need, and is then left alone.
+// - Everything a request can come to need of the scheduler's memory is taken by submit(), which may
+//   throw; what a step takes beyond that (a place in the prefix index or in RAM) it can do without.
 // - While a running prompt computes a prefix that a waiting request needs, the latter waits for it.
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -81,7 +82,8 @@ class Scheduler {
   /// The id that the next request will get.
   uint64_t next_id() const { return last_id_ + 1; }
 
-  /// Takes a request and returns its id. Throws limit_exceeded with numbers if it could never run.
+  /// Takes a request and returns its id. Throws limit_exceeded with numbers if it could never run,
+  /// std::bad_alloc where there is no memory for it; nothing has changed then.
   uint64_t submit(NewRequest request, double now);
 
   /// Ends a request, wherever it stands; nothing if it is over already. Not between step and
@@ -100,7 +102,11 @@ class Scheduler {
  private:
   using Request = std::unique_ptr<RequestState>;
 
+  using Waiting = std::vector<Request>;  // by order
+
   void end_overdue(double now);
+  Waiting::iterator place_of(const RequestState& r);
+  void end_request(Request& r);
   void admit();
   bool try_admit(RequestState& r);
   int64_t found_pages(const RequestState& r);
@@ -125,9 +131,9 @@ class Scheduler {
   SwapSpace* swap_;
   SchedulerLimits limits_;
   TokenBudget budget_;
-  std::vector<Request> running_;                    // by order
-  std::map<RequestState::Order, Request> waiting_;  // by order
-  std::vector<Request> ended_;                      // since the last step
+  std::vector<Request> running_;  // by order
+  Waiting waiting_;               // has room for those that run, too
+  std::vector<Request> ended_;    // since the last step
   Plan plan_;
   std::vector<PrefixIndex::NodeId> path_;  // scratch
   std::vector<RequestState*> prefill_;     // scratch

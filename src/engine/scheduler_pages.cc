@@ -1,5 +1,6 @@
 // The scheduler's work with pages: who is admitted, who yields, what is shared, saved and restored.
 #include <algorithm>
+#include <new>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -27,7 +28,7 @@ int64_t findable_pages(const RequestState& r) {
 
 void Scheduler::admit() {
   for (auto it = waiting_.begin(); it != waiting_.end();) {
-    RequestState& r = *it->second;
+    RequestState& r = **it;
     const auto running = static_cast<int64_t>(running_.size());
     auto victim = victim_for(r);
     if (running >= limits_.running && !victim) return;
@@ -41,7 +42,7 @@ void Scheduler::admit() {
     while (static_cast<int64_t>(running_.size()) >= limits_.running || !try_admit(r)) {
       victim = victim_for(r);
       if (victim) {
-        preempt(*victim);
+        preempt(*victim);  // which comes behind this one
         continue;
       }
       blocked_ = r.id;
@@ -49,7 +50,7 @@ void Scheduler::admit() {
       blocked_running_ = static_cast<int64_t>(running_.size());
       return;
     }
-    Request request = std::move(it->second);
+    Request request = std::move(*it);
     it = waiting_.erase(it);
     const auto place =
         std::upper_bound(running_.begin(), running_.end(), request,
@@ -61,9 +62,7 @@ void Scheduler::admit() {
 /// Pages of the request that the index has now.
 int64_t Scheduler::found_pages(const RequestState& r) {
   path_.clear();
-  const auto root = index_.use_root(r.asked.identity);
-  index_.match(root, r.tokens, findable_pages(r), false, path_);
-  index_.release(root);
+  index_.match(r.root, r.tokens, findable_pages(r), false, path_);
   return static_cast<int64_t>(path_.size());
 }
 
@@ -107,9 +106,8 @@ bool Scheduler::try_admit(RequestState& r) {
   const bool whole = r.preemptions >= kMostPreemptions;
   const auto tokens = static_cast<int64_t>(r.tokens.size());
   const int64_t pages = div_up(whole ? r.asked.limit : tokens, kPageTokens);
-  const auto root = r.asked.share ? index_.use_root(r.asked.identity) : PrefixIndex::kNone;
   path_.clear();
-  if (r.asked.share) index_.match(root, r.tokens, findable_pages(r), !r.admitted, path_);
+  if (r.asked.share) index_.match(r.root, r.tokens, findable_pages(r), !r.admitted, path_);
   int64_t in_pool = 0;
   for (const auto node : path_) {
     index_.use(node);
@@ -120,10 +118,8 @@ bool Scheduler::try_admit(RequestState& r) {
   const int64_t wanted = pages - in_pool + spare;
   if (pool_.free_pages() + index_.idle_pages() < wanted) {
     for (size_t i = path_.size(); i-- > 0;) index_.release(path_[i]);
-    if (root != PrefixIndex::kNone) index_.release(root);
     return false;
   }
-  r.root = root;
   for (const auto node : path_) {
     if (!index_.in_pool(node)) {
       WEIR_CHECK(pool_.free_pages() > 0 || index_.evict());
@@ -195,13 +191,15 @@ void Scheduler::share_page(RequestState& r, PrefixIndex::NodeId node) {
   r.addresses[i] = pool_.address(page);
 }
 
-void Scheduler::publish(RequestState& r) {
+/// Gives the index the pages that are complete. Where it has no memory, it is asked again later.
+void Scheduler::publish(RequestState& r) try {
   if (!r.asked.share) return;
   while (static_cast<int64_t>(r.nodes.size()) < r.computed / kPageTokens) {
     const size_t i = r.nodes.size();
     const auto part = std::span(r.tokens).subspan(i * kPageTokens, kPageTokens);
     share_page(r, index_.insert(i == 0 ? r.root : r.nodes[i - 1], part, r.pages[i]));
   }
+} catch (const std::bad_alloc&) {
 }
 
 bool Scheduler::take_page(RequestState& r) {
@@ -238,7 +236,7 @@ void Scheduler::preempt(size_t index) {
   ++counters_.preemptions;
   save_pages(r);
   drop_pages(r);
-  waiting_.emplace(r.order, std::move(request));
+  waiting_.insert(place_of(r), std::move(request));
 }
 
 /// Copies the pages that no one else has to RAM: all of them or none.
@@ -267,8 +265,6 @@ void Scheduler::drop_saved(RequestState& r) {
 void Scheduler::drop_pages(RequestState& r) {
   for (const auto page : r.pages) pool_.release(page);
   for (size_t i = r.nodes.size(); i-- > 0;) index_.release(r.nodes[i]);
-  if (r.root != PrefixIndex::kNone) index_.release(r.root);
-  r.root = PrefixIndex::kNone;
   r.pages.clear();
   r.addresses.clear();
   r.nodes.clear();

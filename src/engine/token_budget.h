@@ -3,6 +3,7 @@
 // Owns that estimate; refuses clocks and requests.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -15,6 +16,9 @@ class TokenBudget {
   /// without streams may take, so that who comes or goes is not kept waiting.
   explicit TokenBudget(double ratio, double longest = std::numeric_limits<double>::infinity())
       : ratio_(ratio), longest_(longest) {}
+
+  /// Takes the memory for so many streams now.
+  void expect_streams(int64_t most) { plain_.reserve(static_cast<size_t>(most) + 1); }
 
   /// Prompt tokens for a step in which `decoding` streams get a token, 0 to `most`. 0 now and then,
   /// to measure a plain step.

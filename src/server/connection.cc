@@ -29,6 +29,14 @@ constexpr size_t kWriteBytes = 64 << 10;    // handed to the socket at once
 constexpr size_t kLingerBytes = 256 << 10;  // of a refused body, read so that the answer arrives
 constexpr std::chrono::seconds kLingerTime{1};
 constexpr std::chrono::seconds kHeadAfter{5};  // a stream's head goes out even without a token
+constexpr std::chrono::seconds kLookAgain{1};  // for events whose call could not be made: no memory
+
+/// What a client is told where an answer cannot be put together.
+constexpr std::string_view kFailed =
+    "HTTP/1.1 503 Service Unavailable\r\nServer: weir\r\nContent-Type: application/json\r\n"
+    "Retry-After: 1\r\nConnection: close\r\nContent-Length: 107\r\n\r\n"
+    R"({"error":{"message":"out of memory; try again later","type":"unavailable_error","param":null,"code":null}})"
+    "\n";
 
 std::string_view view(const beast::flat_buffer& buffer) {
   const auto data = buffer.data();
@@ -59,10 +67,23 @@ asio::awaitable<void> Connection::run() {
     while (co_await serve_one()) continue;
     co_await stop_watching();
   } catch (const std::exception& error) {  // no memory, or a contract of ours
-    service_.log.write("error", "connection_failed", {{"error", std::string(error.what())}});
+    say_failed(error);
   }
   boost::system::error_code ignored;
   stream_.socket().close(ignored);
+}
+
+/// The last word where the usual way to an answer failed: needs no memory of its own.
+void Connection::say_failed(const std::exception& error) noexcept {
+  boost::system::error_code ignored;
+  if (!idle_ && !answering_) {
+    stream_.socket().non_blocking(true, ignored);
+    stream_.socket().write_some(asio::buffer(kFailed), ignored);
+  }
+  try {
+    service_.log.write("error", "connection_failed", {{"error", std::string(error.what())}});
+  } catch (const std::exception&) {  // nor for a line
+  }
 }
 
 void Connection::close_if_idle() {
@@ -86,6 +107,7 @@ void Connection::close_now() {
 asio::awaitable<bool> Connection::serve_one() {
   Exchange exchange;
   Parser parser;
+  answering_ = false;
   std::optional<ApiError> refused;
   bool complete = false;
   try {
@@ -286,6 +308,7 @@ asio::awaitable<bool> Connection::send(Exchange& exchange) {
   exchange.out = head_of(exchange, exchange.reply.body.size());
   if (gone_) exchange.status = 499;
   exchange.out += exchange.reply.body;
+  answering_ = true;
   exchange.bytes_out += exchange.reply.body.size();
   co_return co_await write(exchange.out);
 }
@@ -311,6 +334,7 @@ asio::awaitable<bool> Connection::send_generation(Exchange& exchange) {
   reply.content_type = std::string(generation.content_type());
   if (!generation.streams()) co_return co_await send(exchange);
   exchange.out = head_of(exchange, std::nullopt);
+  answering_ = true;
   if (!co_await write(exchange.out)) co_return false;
   co_return co_await send_pieces(exchange);
 }
@@ -353,7 +377,7 @@ std::function<void()> Connection::waker() {
 
 asio::awaitable<void> Connection::wait(steady_clock::time_point until) {
   if (gone_) co_return;
-  wake_.expires_at(until);
+  wake_.expires_at(std::min(until, steady_clock::now() + kLookAgain));
   co_await wake_.async_wait(kTuple);
 }
 
@@ -393,13 +417,12 @@ asio::awaitable<void> Connection::linger() {
 void Connection::watch(std::shared_ptr<std::atomic<bool>> cancelled) {
   stop_watching_ = false;
   if (watching_ || buffer_.size() >= kReadAhead / 2) return;
-  watching_ = true;
   auto done = [self = shared_from_this(), cancelled](boost::system::error_code error,
                                                      size_t bytes) mutable {
     self->watching_ = false;
     if (!error) {
       self->buffer_.commit(bytes);
-      if (!self->stop_watching_) self->watch(std::move(cancelled));
+      self->watch_on(std::move(cancelled));
     } else if (error != asio::error::operation_aborted || !self->stop_watching_) {
       self->gone_ = true;
       *cancelled = true;
@@ -409,6 +432,17 @@ void Connection::watch(std::shared_ptr<std::atomic<bool>> cancelled) {
   stream_.socket().async_read_some(
       buffer_.prepare(kReadBytes),
       asio::bind_cancellation_slot(stop_watch_.slot(), std::move(done)));
+  watching_ = true;
+}
+
+/// The next read of a watch. Without memory for it, a client that leaves is found when it is
+/// written to.
+void Connection::watch_on(std::shared_ptr<std::atomic<bool>> cancelled) noexcept {
+  if (stop_watching_) return;
+  try {
+    watch(std::move(cancelled));
+  } catch (const std::exception&) {
+  }
 }
 
 asio::awaitable<void> Connection::stop_watching() {

@@ -81,8 +81,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::string head_of(Exchange& exchange, std::optional<size_t> length) const;
   std::function<void()> waker();
   void watch(std::shared_ptr<std::atomic<bool>> cancelled);
+  void watch_on(std::shared_ptr<std::atomic<bool>> cancelled) noexcept;
   awaitable<void> stop_watching();
   void report(const Exchange& exchange);
+  void say_failed(const std::exception& error) noexcept;
 
   boost::beast::tcp_stream stream_;
   Service& service_;
@@ -95,6 +97,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   bool gone_ = false;           // the client has left
   bool idle_ = true;            // between two requests
   bool first_ = true;           // no request was read yet
+  bool answering_ = false;      // bytes of the answer may be out
   bool closing_ = false;
   std::string peer_;
 };

@@ -23,14 +23,13 @@ void EventQueue::push(size_t choice, const Event& event) noexcept {
         waiting_.push_back({choice, event, std::chrono::steady_clock::now()});
       }
     }
-  } catch (...) {  // no memory: the same as no room
-    overflowed_ = true;
+  } catch (...) {
+    out_of_memory_ = true;
   }
-  if (overflowed_) *cancel_ = true;
+  if (overflowed_ || out_of_memory_) *cancel_ = true;
   try {
     if (wake) wake();
-  } catch (...) {
-    *cancel_ = true;  // the connection's own deadline ends it
+  } catch (...) {  // the connection looks by itself after a while
   }
 }
 
@@ -39,7 +38,7 @@ std::vector<Arrival> EventQueue::take(std::function<void()> wake) {
   std::vector<Arrival> taken;
   taken.swap(waiting_);
   bytes_ = 0;
-  if (taken.empty() && !overflowed_) wake_ = std::move(wake);
+  if (taken.empty() && !overflowed_ && !out_of_memory_) wake_ = std::move(wake);
   return taken;
 }
 

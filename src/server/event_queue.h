@@ -32,7 +32,7 @@ class EventQueue {
   void push(size_t choice, const Event& event) noexcept;
 
   /// Everything that waits. If nothing does, `wake` will be called once, by the engine's thread,
-  /// when something comes; it must not block.
+  /// when something comes; it must not block. Where there is no memory to call it, it is not.
   std::vector<Arrival> take(std::function<void()> wake);
 
   /// Forgets a `wake` that was not called.
@@ -40,11 +40,13 @@ class EventQueue {
 
   /// True if events were lost.
   bool overflowed() const { return overflowed_.load(std::memory_order_acquire); }
+  /// True if events were lost because there was no memory for them.
+  bool out_of_memory() const { return out_of_memory_.load(std::memory_order_acquire); }
 
  private:
   const std::shared_ptr<std::atomic<bool>> cancel_;
   const size_t limit_;
-  std::atomic<bool> overflowed_ = false;
+  std::atomic<bool> overflowed_ = false, out_of_memory_ = false;
   std::mutex mutex_;
   std::vector<Arrival> waiting_;
   size_t bytes_ = 0;

@@ -44,6 +44,10 @@ bool Generation::take(std::string& out, std::function<void()> wake) {
   const auto arrivals = queue_->take(std::move(wake));
   for (const Arrival& arrival : arrivals)
     if (!error_) on_event(arrival, out);
+  if (!error_ && queue_->out_of_memory()) {
+    error_ = api_error_of(Code::unavailable, kNoMemory);
+    return true;
+  }
   started_ = started_ || !arrivals.empty();
   return !arrivals.empty();
 }

@@ -80,7 +80,26 @@ struct HttpServer::Impl {
         co_await pause.async_wait(kTuple);
         continue;
       }
-      begin(std::move(socket));
+      try {
+        begin(std::move(socket));
+      } catch (const std::exception& failure) {  // no memory for one more: it is closed
+        service.log.write("error", "connection_failed", {{"error", std::string(failure.what())}});
+      }
+    }
+  }
+
+  /// Handlers that could not be run (no memory) are lost; the others go on.
+  void run() noexcept {
+    while (true) {
+      try {
+        context.run();
+        return;
+      } catch (const std::exception& failure) {
+        try {
+          service.log.write("error", "handler_failed", {{"error", std::string(failure.what())}});
+        } catch (const std::exception&) {  // nor for a line
+        }
+      }
     }
   }
 
@@ -94,14 +113,15 @@ struct HttpServer::Impl {
     const auto executor = socket.get_executor();
     auto connection = std::make_shared<Connection>(std::move(socket), service, workers);
     service.metrics.connections(++open);
+    const std::shared_ptr<void> counted(nullptr,
+                                        [this](void*) { service.metrics.connections(--open); });
     {
       const std::lock_guard lock(mutex);
       std::erase_if(all, [](const auto& weak) { return weak.expired(); });
       all.push_back(connection);
     }
-    asio::co_spawn(executor, connection->run(), [this, connection](const std::exception_ptr&) {
-      service.metrics.connections(--open);
-    });
+    asio::co_spawn(executor, connection->run(),
+                   [counted, connection](const std::exception_ptr&) {});
   }
 
   template <typename Action>
@@ -144,7 +164,7 @@ HttpServer::HttpServer(const ListenOptions& options, Service& service)
   impl_->listen(endpoint_of(options));
   asio::co_spawn(impl_->acceptor.get_executor(), impl_->accept(), asio::detached);
   for (int i = 0; i < options.io_threads; ++i)
-    impl_->threads.emplace_back([impl = impl_.get()] { impl->context.run(); });
+    impl_->threads.emplace_back([impl = impl_.get()] { impl->run(); });
 }
 
 HttpServer::~HttpServer() {

@@ -8,6 +8,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 #include <optional>
 #include <random>
 
@@ -188,6 +189,12 @@ class Load {
     if (report_.error_texts.size() < 20) ++report_.error_texts[prefix + result.error];
   }
 
+  bool in_time(const ExchangeResult& r) const {
+    const double sum = std::accumulate(r.gaps.begin(), r.gaps.end(), 0.0);
+    return r.first_piece_seconds <= options_.first_deadline &&
+           sum <= options_.between_deadline * static_cast<double>(r.gaps.size());
+  }
+
   void record(const Question& question, const ExchangeResult& r) {
     ++report_.requests;
     ++report_.by_status[r.status];
@@ -196,6 +203,7 @@ class Load {
     switch (r.end) {
       case ExchangeEnd::finished:
         ++report_.finished;
+        if (in_time(r)) ++report_.within_deadlines;
         break;
       case ExchangeEnd::left:
         ++report_.disconnected;

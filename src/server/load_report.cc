@@ -42,6 +42,7 @@ std::string load_table(const LoadReport& r) {
   text += "status          ";
   for (const auto& [status, count] : r.by_status)
     text += fmt::format(" {}: {}", status == 0 ? "none" : std::to_string(status), count);
+  text += fmt::format("\nin time          {}", r.within_deadlines);
   text += fmt::format("\nverified         {}, mismatches {}\n", r.verified, r.mismatches);
   text += fmt::format("tokens           {} prompt ({} cached), {} generated, {:.1f} a second\n",
                       r.prompt_tokens, r.cached_tokens, r.generated_tokens, r.tokens_per_second());
@@ -59,6 +60,7 @@ std::string load_json(const LoadReport& r) {
                          {"shed", r.shed},
                          {"errors", r.errors},
                          {"slow", r.slow},
+                         {"within_deadlines", r.within_deadlines},
                          {"verified", r.verified},
                          {"mismatches", r.mismatches},
                          {"prompt_tokens", r.prompt_tokens},

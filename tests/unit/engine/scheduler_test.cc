@@ -44,11 +44,17 @@ struct World {
     now += seconds;
     const Plan& plan = scheduler.step(now);
     std::map<uint64_t, int64_t> rows;
-    for (const PlannedRun& run : plan.runs) rows[run.request->id] = run.rows;
+    for (const PlannedRun& run : plan.runs) {
+      rows[run.request->id] = run.rows;
+      states[run.request->id] = run.request;
+    }
     scheduler.commit(std::vector<Outcome>(plan.runs.size(), Outcome{.ends = false, .token = 1}),
                      seconds);
     return rows;
   }
+  /// A request that took part and has not ended.
+  const RequestState& last(uint64_t id) const { return *states.at(id); }
+  std::map<uint64_t, RequestState*> states;
   std::vector<uint64_t> who(double seconds = 0.01) {
     std::vector<uint64_t> ids;
     for (const auto& [id, rows] : step(seconds)) ids.push_back(id);
@@ -153,6 +159,48 @@ TEST(Scheduler, OnePromptIsComputedOnce) {
     for (const auto& [id, count] : world.step()) rows += count;
   EXPECT_EQ(world.scheduler.counters().cached_tokens, 2u * 160u);
   EXPECT_LE(rows, 161 + 2 + 3 * 6);
+}
+
+TEST(Scheduler, EqualPromptsSentAtOnceCostOneAndStarveNobody) {
+  // A prompt of 100 pages, sent 12 times at once; in the middle, short ones of others.
+  constexpr int64_t kPrompt = 1601, kCopies = 12;
+  World world(400, {.running = 16, .step_tokens = 64});
+  std::vector<uint64_t> others;
+  for (int i = 0; i < kCopies; ++i) {
+    world.submit(kPrompt, Priority::normal, 0, 7);
+    if (i % 4 == 3) others.push_back(world.submit(20));
+  }
+  int64_t rows = 0, steps = 0;
+  std::map<uint64_t, int64_t> first_token;  // the step of it
+  while (first_token.size() < kCopies + others.size()) {
+    ASSERT_LT(++steps, 60);
+    for (const auto& [id, count] : world.step()) {
+      rows += count;
+      const auto* const r = &world.last(id);
+      if (r->left() == 1 && first_token.count(id) == 0) first_token[id] = steps;
+    }
+  }
+  EXPECT_EQ(world.scheduler.counters().cached_tokens,
+            static_cast<uint64_t>((kCopies - 1) * (kPrompt - 1)));
+  // The one prompt, the last token of each copy, the short ones, and what those gave that had
+  // begun.
+  EXPECT_LE(rows, kPrompt + kCopies + 20 * 3 + 16 * steps);
+  for (const uint64_t id : others) EXPECT_LE(first_token[id], 5) << "short ones do not wait for it";
+  const int64_t leader = first_token[1];
+  for (const auto& [id, step] : first_token) EXPECT_LE(step, leader + 2) << id;
+}
+
+TEST(Scheduler, WhoWaitsForAPrefixGoesOnWhenItsLeaderIsGone) {
+  World world(400, {.running = 4, .step_tokens = 32});
+  const auto leader = world.submit(801, Priority::normal, 0, 7);
+  const auto second = world.submit(801, Priority::normal, 0, 7);
+  const auto third = world.submit(801, Priority::normal, 0, 7);
+  for (int i = 0; i < 5; ++i) EXPECT_THAT(world.who(), ElementsAre(leader));
+  world.scheduler.end(leader);
+  EXPECT_THAT(world.who(), ElementsAre(second)) << "with what is there; the third waits for it";
+  world.scheduler.end(second);
+  EXPECT_THAT(world.who(), ElementsAre(third));
+  EXPECT_GE(world.scheduler.counters().cached_tokens, 128u);
 }
 
 TEST(Scheduler, StreamsGoOnWhileAPromptLoads) {

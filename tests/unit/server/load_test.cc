@@ -13,6 +13,8 @@
 #include <thread>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "support/shared_data.h"
 #include "unit/server/test_server.h"
 
 namespace weir {
@@ -192,6 +194,31 @@ TEST(LoadTrace, ReadsBothForms) {
   ASSERT_EQ(mooncake.size(), 2u);
   EXPECT_EQ(mooncake[0].prompt_tokens, 6);
   EXPECT_DOUBLE_EQ(mooncake[1].seconds, 2);
+}
+
+TEST(LoadTrace, PublishedTracesKeepTheirPace) {
+  const auto file = test::shared_data("traces/AzureLLMInferenceTrace_conv.csv");
+  if (!file) GTEST_SKIP() << "shared test data is not here (WEIR_SHARED)";
+  const auto arrivals = parse_trace(read_file(*file, uint64_t{1} << 28));
+  ASSERT_EQ(arrivals.size(), 19366u);  // rows of the file, counted with wc
+  EXPECT_EQ(arrivals[0].prompt_tokens, 374);
+  EXPECT_NEAR(arrivals[1].seconds, 4.3145790, 1e-6);
+  EXPECT_EQ(arrivals[1].generated_tokens, 109);
+  // Its first 60 s within 3 s against a server: so many requests begin as rows lie in that time.
+  int64_t expected = 0;
+  while (arrivals[static_cast<size_t>(expected)].seconds <= 60) ++expected;
+  test::TestServer server;
+  LoadOptions options;
+  options.trace = arrivals;
+  options.speed = 20;
+  options.seconds = 3;
+  options.max_prompt = 20;
+  options.allow_shed = true;
+  const LoadReport report = run_load(target_of(server.port()), options);
+  EXPECT_NEAR(static_cast<double>(report.requests), static_cast<double>(expected), 2);
+  EXPECT_EQ(report.errors, 0) << load_table(report);
+  EXPECT_GT(report.within_deadlines, 0);
+  EXPECT_GE(report.seconds, 2.5);
 }
 
 TEST(LoadTrace, RefusesWithTheLine) {
