@@ -93,21 +93,27 @@ TEST(DiskCrash, DISABLED_Child) {
   options.linger_seconds = 0.001;
   DiskStore store(options);
   if (!store.counters().working) ::_exit(1);
-  const std::string first = std::getenv("WEIR_TEST_FIRST");
+  const std::string first = std::getenv("WEIR_TEST_FIRST"), begun = std::getenv("WEIR_TEST_BEGUN");
   for (uint32_t i = 0;; ++i) {
     put(store, make_page((static_cast<uint32_t>(std::stoul(first)) + i) % 1000));
+    if (i == 0) {
+      ASSERT_EQ(::write(std::stoi(begun), "!", 1), 1);
+    }
     if (i % 16 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
 }
 
-pid_t start_child(const std::filesystem::path& folder, uint32_t first) {
+/// A child that writes pages from `first` on, and a byte to the pipe `begun` when it has begun.
+pid_t start_child(const std::filesystem::path& folder, uint32_t first, int begun) {
   const std::string folder_text = "WEIR_TEST_FOLDER=" + folder.string();
   const std::string first_text = "WEIR_TEST_FIRST=" + std::to_string(first);
+  const std::string begun_text = "WEIR_TEST_BEGUN=" + std::to_string(begun);
   const pid_t child = ::fork();
   if (child != 0) return child;
   const char* const arguments[] = {"unit_cache", "--gtest_filter=DiskCrash.DISABLED_Child",
                                    "--gtest_also_run_disabled_tests", "--gtest_brief=1", nullptr};
-  const char* const environment[] = {folder_text.c_str(), first_text.c_str(), nullptr};
+  const char* const environment[] = {folder_text.c_str(), first_text.c_str(), begun_text.c_str(),
+                                     nullptr};
   ::execve("/proc/self/exe", const_cast<char* const*>(arguments),
            const_cast<char* const*>(environment));
   ::_exit(127);
@@ -120,12 +126,21 @@ TEST(DiskCrash, KillNine) {
   int found = 0;
   double slowest = 0;
   for (int n = 0; n < kills; ++n) {
-    const pid_t child = start_child(folder.path(), static_cast<uint32_t>(random() % 1000));
+    int pipe[2];
+    ASSERT_EQ(::pipe(pipe), 0);
+    const pid_t child = start_child(folder.path(), static_cast<uint32_t>(random() % 1000), pipe[1]);
     ASSERT_GT(child, 0);
+    ::close(pipe[1]);
+    char sign = 0;
+    // Now and then it is killed while it starts.
+    if (n % 5 != 0) {
+      ASSERT_EQ(::read(pipe[0], &sign, 1), 1) << "the child never began";
+    }
     std::this_thread::sleep_for(std::chrono::microseconds(2000 + random() % 60000));
     ::kill(child, SIGKILL);
     int status = 0;
     ::waitpid(child, &status, 0);
+    ::close(pipe[0]);
     ASSERT_TRUE(WIFSIGNALED(status)) << "the child ended by itself, status " << status;
     const auto start = std::chrono::steady_clock::now();
     DiskStore store(plain_options(folder.path(), 300));
