@@ -60,7 +60,7 @@ void register_bf16_dot(const KernelTable& base) {
     const DTypeInfo& info = weir::info(type);
     benchmark::RegisterBenchmark(
         ("matmul/" + isa + "/" + std::string(info.name)).c_str(),
-        [table, &info](benchmark::State& state) { matmul(state, *table, info); })
+        [table, &info](benchmark::State& state) { matmul(state, *table, info, kRows); })
         ->Arg(1)
         ->Arg(8)
         ->Arg(128)

@@ -14,7 +14,7 @@ constexpr size_t kLongestField = 1024;  // bytes
 
 std::string text_of(const EventLog::Value& value) {
   if (const auto* text = std::get_if<std::string>(&value)) {
-    const std::string escaped = escape_for_log(std::string_view(*text).substr(0, kLongestField));
+    std::string escaped = escape_for_log(std::string_view(*text).substr(0, kLongestField));
     const bool bare = !escaped.empty() && escaped.find_first_of(" \"=") == std::string::npos;
     if (bare) return escaped;
     std::string quoted = "\"";

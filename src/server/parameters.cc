@@ -1,5 +1,7 @@
 #include "server/parameters.h"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <nlohmann/json.hpp>
 
@@ -89,7 +91,7 @@ std::string in_words_of(const std::string& path, const std::string& message) {
 void read_members(const json& object, const std::string& object_name, Endpoint endpoint,
                   RequestOptions& options, SamplingParams& sampling) {
   for (const auto& [name, value] : object.items()) {
-    const std::string path = object_name.empty() ? name : object_name + "." + name;
+    const std::string path = object_name.empty() ? name : fmt::format("{}.{}", object_name, name);
     const Parameter* row = find_row(object_name, name, endpoint);
     if (row == nullptr) refuse_unknown(path, object_name, name, endpoint);
     if (value.is_null()) continue;

@@ -20,7 +20,7 @@ namespace {
 Value soft(Interpreter& in, const Value& value) { return to_text(in.budget(), value); }
 
 Value plain(Interpreter& in, const Value& value) {
-  const Value text = to_text(in.budget(), value);
+  Value text = to_text(in.budget(), value);
   if (!text.text().markup) return text;
   TextBuilder out(in.budget());
   out.append(text.text());
@@ -28,7 +28,7 @@ Value plain(Interpreter& in, const Value& value) {
 }
 
 Value marked(Interpreter& in, const Value& value) {
-  const Value text = to_text(in.budget(), value);
+  Value text = to_text(in.budget(), value);
   if (text.text().markup) return text;
   TextBuilder out(in.budget());
   out.append(text.text());
@@ -272,7 +272,7 @@ Value file_size(Interpreter& in, const Value& value, const CallArgs& args) {
 
 Value to_integer(Interpreter&, const Value& value, const CallArgs& args) {
   const Bound bound("do_int", args, {"default", "base"});
-  const Value otherwise = bound[0] != nullptr ? *bound[0] : Value::integer(0);
+  Value otherwise = bound[0] != nullptr ? *bound[0] : Value::integer(0);
   if (value.is_undefined()) raise_undefined(value);
   if (value.is_integral()) return Value::integer(value.as_integer());
   if (value.is_string()) {
