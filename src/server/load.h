@@ -31,7 +31,7 @@ struct LoadOptions {
   int64_t slow_streams = 0;           // how many streams read slowly; the others are measured
   bool chat = true;  // half of the requests; false: only completions, for models without a template
   bool verify = false;
-  bool allow_shed = false;  // 429 and 503 with Retry-After are no errors
+  bool allow_shed = false;        // 429 and 503 with Retry-After are no errors
   double first_deadline = 1.0;    // seconds to the first token of an answer that counts as good
   double between_deadline = 0.1;  // seconds between its tokens, on average
   uint64_t seed = 1;
@@ -45,7 +45,7 @@ Percentiles percentiles(std::vector<double> values);
 
 struct LoadReport {
   int64_t requests = 0, finished = 0, disconnected = 0, shed = 0, errors = 0;
-  int64_t slow = 0;  // slow readers' streams, in none of the other counts
+  int64_t slow = 0;              // slow readers' streams, in none of the other counts
   int64_t within_deadlines = 0;  // finished, first and further tokens in the time LoadOptions says
   int64_t verified = 0, mismatches = 0;
   std::map<int, int64_t> by_status;  // 0: no answer
