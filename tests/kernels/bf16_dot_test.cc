@@ -20,23 +20,11 @@ const KernelTable* fast() {
 
 std::vector<float> multiply(const KernelTable& table, DType type, const Buffer& w, int64_t rows,
                             int64_t k, const std::vector<float>& x, int64_t tokens) {
-  Buffer scratch(kernels::kMatmulScratch);
-  const int64_t stride = rows + 3;
-  std::vector<float> out(static_cast<size_t>(tokens * stride), -77.0f);
-  const test::GuardedCopy weights(w);
   kernels::MatmulArgs args;
   args.x = x.data();
   args.x_stride = k;
   args.tokens = tokens;
-  args.k = k;
-  args.w = weights.data();
-  args.row_bytes = static_cast<size_t>(bytes_of(type, k));
-  args.rows = rows;
-  args.out = out.data();
-  args.out_stride = stride;
-  args.scratch = scratch.data();
-  table.matmul[static_cast<size_t>(type)](args);
-  return out;
+  return test::multiply(table, type, w, rows, k, args);
 }
 
 class Bf16DotTest : public ::testing::TestWithParam<DType> {};

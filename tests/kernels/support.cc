@@ -99,4 +99,21 @@ void Activations::bind(kernels::MatmulArgs& args) {
   args.xq = rows_;
 }
 
+std::vector<float> multiply(const kernels::KernelTable& table, DType type, const Buffer& w,
+                            int64_t rows, int64_t k, kernels::MatmulArgs args) {
+  Buffer scratch(kernels::kMatmulScratch);
+  const int64_t stride = rows + 3;
+  std::vector<float> out(static_cast<size_t>(args.tokens * stride), -77.0f);
+  const GuardedCopy weights(w);
+  args.k = k;
+  args.w = weights.data();
+  args.row_bytes = static_cast<size_t>(bytes_of(type, k));
+  args.rows = rows;
+  args.out = out.data();
+  args.out_stride = stride;
+  args.scratch = scratch.data();
+  table.matmul[static_cast<size_t>(type)](args);
+  return out;
+}
+
 }  // namespace weir::test

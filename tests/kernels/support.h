@@ -81,4 +81,10 @@ class Activations {
   kernels::QuantRows rows_;
 };
 
+/// [tokens][rows + 3] floats: a kernel's products of the weights, which end where the memory ends,
+/// with the activations that `args` holds (and their number). Three floats between the tokens keep
+/// -77: a kernel that writes past its rows is seen.
+std::vector<float> multiply(const kernels::KernelTable& table, DType type, const Buffer& w,
+                            int64_t rows, int64_t k, kernels::MatmulArgs args);
+
 }  // namespace weir::test
