@@ -3,13 +3,10 @@
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/rfc7230.hpp>
-#include <boost/beast/http/status.hpp>
 
 #include "base/error.h"
 #include "server/generation.h"
@@ -42,8 +39,6 @@ std::string_view view(const beast::flat_buffer& buffer) {
   const auto data = buffer.data();
   return {static_cast<const char*>(data.data()), data.size()};
 }
-
-std::string_view sv(beast::string_view text) { return {text.data(), text.size()}; }
 
 }  // namespace
 
@@ -105,8 +100,9 @@ void Connection::close_now() {
 }
 
 asio::awaitable<bool> Connection::serve_one() {
-  Exchange exchange;
-  Parser parser;
+  const auto shared = std::make_shared<Exchange>();
+  Exchange& exchange = *shared;
+  RequestParser parser;
   answering_ = false;
   std::optional<ApiError> refused;
   bool complete = false;
@@ -114,9 +110,10 @@ asio::awaitable<bool> Connection::serve_one() {
     const auto head = co_await read_head();
     if (!head) co_return false;
     exchange.start = steady_clock::now();
-    parse_head(parser, *head);
+    parse_head(parser, view(buffer_).substr(0, *head), service_.limits);
+    buffer_.consume(*head);
     exchange.http_1_0 = parser.get().version() < 11;
-    check_request(parser, exchange);
+    check_request(parser, exchange, service_);
     complete = co_await read_body(parser, exchange);
     if (!complete) co_return false;
     exchange.keep_alive = parser.keep_alive();
@@ -133,7 +130,7 @@ asio::awaitable<bool> Connection::serve_one() {
   }
   exchange.request.body = std::move(parser.get().body());
   watch(exchange.request.cancelled);
-  co_await handle(exchange);
+  co_await handle(shared);
   bool ok = false;
   if (exchange.reply.generation)
     ok = co_await send_generation(exchange);
@@ -167,67 +164,7 @@ asio::awaitable<std::optional<size_t>> Connection::read_head() {
   }
 }
 
-void Connection::parse_head(Parser& parser, size_t bytes) {
-  check_head(view(buffer_).substr(0, bytes));
-  parser.header_limit(static_cast<uint32_t>(service_.limits.head.total + 1));
-  parser.body_limit(service_.limits.body_bytes);
-  boost::system::error_code error;
-  const size_t used = parser.put(asio::buffer(buffer_.data().data(), bytes), error);
-  if (error == http::error::body_limit)
-    throw ApiError(413, "invalid_request_error",
-                   fmt::format("the body has more than {} bytes", service_.limits.body_bytes));
-  if (error || !parser.is_header_done() || used != bytes)
-    throw ApiError(400, "invalid_request_error", "the request header is malformed");
-  buffer_.consume(bytes);
-}
-
-/// Everything that can be said without the body.
-void Connection::check_request(Parser& parser, Exchange& exchange) {
-  const auto& head = parser.get();
-  exchange.request.method = std::string(sv(head.method_string()));
-  const std::string_view target = sv(head.target());
-  exchange.request.path = std::string(target.substr(0, target.find('?')));
-  exchange.shape = error_shape(exchange.request.path);
-  bool path_known = false;
-  exchange.route = find_route(exchange.request.method, exchange.request.path, path_known);
-  const std::string_view host = sv(head[http::field::host]);
-  check_host(service_.hosts, host);
-  check_browser(parser, exchange, host);
-  if (exchange.request.method == "OPTIONS" && !exchange.cors_origin.empty()) return;
-  const bool is_open = exchange.route != nullptr && exchange.route->access == Access::open;
-  if (!is_open) {
-    exchange.request.tenant =
-        service_.keys.tenant(sv(head[http::field::authorization]), sv(head["X-Api-Key"]));
-    if (!service_.keys.empty()) service_.rate.take(exchange.request.tenant);
-  }
-  if (exchange.route != nullptr) return;
-  if (path_known)
-    throw ApiError(
-        405, "invalid_request_error",
-        fmt::format("{} is not for the method {}", exchange.request.path, exchange.request.method));
-  throw ApiError(404, "not_found_error", "there is no such route; docs/api.md lists them");
-}
-
-/// Requests that a page of another site made a browser send.
-void Connection::check_browser(Parser& parser, Exchange& exchange, std::string_view host) const {
-  const auto& head = parser.get();
-  if (head.count(http::field::origin) == 0) {
-    if (head["Sec-Fetch-Site"] == "cross-site")
-      throw ApiError(403, "permission_error", "requests from other sites are not allowed");
-    return;
-  }
-  if (head.count(http::field::origin) > 1)
-    throw ApiError(403, "permission_error", "more than one Origin header");
-  const std::string_view origin = sv(head[http::field::origin]);
-  if (check_origin(service_.hosts, origin, host)) exchange.cors_origin = std::string(origin);
-  const std::string_view type = sv(head[http::field::content_type]);
-  const std::string_view media = type.substr(0, type.find(';'));
-  if (exchange.request.method == "POST" &&
-      !beast::iequals(beast::string_view(media.data(), media.size()), "application/json"))
-    throw ApiError(415, "invalid_request_error", "pages must send Content-Type: application/json");
-}
-
-asio::awaitable<bool> Connection::read_body(Parser& parser, Exchange& exchange) {
+asio::awaitable<bool> Connection::read_body(RequestParser& parser, Exchange& exchange) {
   if (parser.is_done()) co_return true;
   if (beast::iequals(parser.get()[http::field::expect], "100-continue") && !exchange.http_1_0 &&
       buffer_.size() == 0) {
@@ -247,65 +184,35 @@ asio::awaitable<bool> Connection::read_body(Parser& parser, Exchange& exchange) 
   co_return true;
 }
 
-Reply Connection::preflight() const {
-  Reply reply;
-  reply.status = 204;
-  reply.headers = {{"Access-Control-Allow-Methods", "GET, POST"},
-                   {"Access-Control-Allow-Headers", "Authorization, Content-Type, X-Api-Key"},
-                   {"Access-Control-Max-Age", "600"}};
-  return reply;
+asio::awaitable<void> Connection::handle(const std::shared_ptr<Exchange>& exchange) {
+  if (exchange->route == nullptr || exchange->route->place == Place::connection) {
+    exchange->reply = answer_to(*exchange, service_);
+    co_return;
+  }
+  asio::post(workers_, [self = shared_from_this(), exchange] { self->work(*exchange); });
+  while (!exchange->handled) {
+    wake_.expires_after(kLookAgain);
+    co_await wake_.async_wait(kTuple);
+  }
+  if (exchange->failure) std::rethrow_exception(exchange->failure);
 }
 
-Reply Connection::answer_to(Exchange& exchange) {
-  if (exchange.route == nullptr) return preflight();
+/// On a worker's thread, which nothing may end.
+void Connection::work(Exchange& exchange) noexcept {
   try {
-    return exchange.route->handle(exchange.request, service_);
+    exchange.reply = answer_to(exchange, service_);
   } catch (...) {
-    const ApiError error = api_error_of(std::current_exception());
-    if (error.status >= 500 && error.status != 503)
-      service_.log.write("error", "request_failed",
-                         {{"path", exchange.request.path}, {"error", std::string(error.what())}});
-    return error_reply(error, exchange.shape);
+    exchange.failure = std::current_exception();
   }
-}
-
-asio::awaitable<void> Connection::handle(Exchange& exchange) {
-  if (exchange.route == nullptr || exchange.route->place == Place::connection) {
-    exchange.reply = answer_to(exchange);
-    co_return;
+  exchange.handled = true;
+  try {
+    waker()();
+  } catch (const std::exception&) {  // the connection looks again by itself
   }
-  auto work = [this, &exchange]() -> asio::awaitable<void> {
-    exchange.reply = answer_to(exchange);
-    co_return;
-  };
-  co_await asio::co_spawn(workers_, work, asio::use_awaitable);
-}
-
-std::string Connection::head_of(Exchange& exchange, std::optional<size_t> length) const {
-  const Reply& reply = exchange.reply;
-  exchange.status = reply.status;
-  if (!exchange.request.path.empty() && service_.draining) exchange.keep_alive = false;
-  if (!length && exchange.http_1_0) exchange.keep_alive = false;
-  const auto reason = http::obsolete_reason(static_cast<http::status>(reply.status));
-  std::string head = fmt::format(
-      "HTTP/1.1 {} {}\r\nServer: weir\r\nContent-Type: {}\r\nCache-Control: no-store\r\n",
-      reply.status, sv(reason), reply.content_type);
-  if (length)
-    head += fmt::format("Content-Length: {}\r\n", *length);
-  else if (!exchange.http_1_0)
-    head += "Transfer-Encoding: chunked\r\n";
-  if (!exchange.keep_alive)
-    head += "Connection: close\r\n";
-  else if (exchange.http_1_0)
-    head += "Connection: keep-alive\r\n";
-  if (!exchange.cors_origin.empty())
-    head += "Access-Control-Allow-Origin: " + exchange.cors_origin + "\r\nVary: Origin\r\n";
-  for (const auto& [name, value] : reply.headers) head += name + ": " + value + "\r\n";
-  return head + "\r\n";
 }
 
 asio::awaitable<bool> Connection::send(Exchange& exchange) {
-  exchange.out = head_of(exchange, exchange.reply.body.size());
+  exchange.out = head_of(exchange, exchange.reply.body.size(), service_.draining);
   if (gone_) exchange.status = 499;
   exchange.out += exchange.reply.body;
   answering_ = true;
@@ -333,7 +240,7 @@ asio::awaitable<bool> Connection::send_generation(Exchange& exchange) {
   }
   reply.content_type = std::string(generation.content_type());
   if (!generation.streams()) co_return co_await send(exchange);
-  exchange.out = head_of(exchange, std::nullopt);
+  exchange.out = head_of(exchange, std::nullopt, service_.draining);
   answering_ = true;
   if (!co_await write(exchange.out)) co_return false;
   co_return co_await send_pieces(exchange);

@@ -10,17 +10,13 @@
 #include <boost/asio/thread_pool.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
-#include <boost/beast/http/message.hpp>
-#include <boost/beast/http/parser.hpp>
-#include <boost/beast/http/string_body.hpp>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 
-#include "server/http.h"
-#include "server/routes.h"
+#include "server/exchange.h"
 #include "server/service.h"
 
 namespace weir {
@@ -41,44 +37,23 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void close_now();
 
  private:
-  using Parser = boost::beast::http::request_parser<boost::beast::http::string_body>;
   template <typename T>
   using awaitable = boost::asio::awaitable<T>;
   using Ms = std::chrono::milliseconds;
 
-  // What a request is told and remembered by, also where it could not be read.
-  struct Exchange {
-    std::chrono::steady_clock::time_point start;
-    const Route* route = nullptr;
-    ErrorShape shape = ErrorShape::openai;
-    HttpRequest request;
-    std::string cors_origin;
-    bool keep_alive = false;
-    bool http_1_0 = false;
-    int status = 0;
-    uint64_t bytes_out = 0;
-    Reply reply;
-    std::string out;  // bytes that go next
-  };
-
   awaitable<bool> serve_one();
   awaitable<std::optional<size_t>> read_head();
-  void parse_head(Parser& parser, size_t bytes);
-  void check_request(Parser& parser, Exchange& exchange);
-  void check_browser(Parser& parser, Exchange& exchange, std::string_view host) const;
-  awaitable<bool> read_body(Parser& parser, Exchange& exchange);
-  Reply preflight() const;
+  awaitable<bool> read_body(RequestParser& parser, Exchange& exchange);
   // Coroutines get what they work on in `exchange`, which outlives them; g++ 12 does not always
   // keep objects that are passed to a coroutine by value.
-  awaitable<void> handle(Exchange& exchange);
+  awaitable<void> handle(const std::shared_ptr<Exchange>& exchange);
+  void work(Exchange& exchange) noexcept;
   awaitable<bool> send(Exchange& exchange);
   awaitable<bool> send_generation(Exchange& exchange);
   awaitable<bool> send_pieces(Exchange& exchange);
   awaitable<void> wait(std::chrono::steady_clock::time_point until);
   awaitable<bool> write(std::string_view bytes);
   awaitable<void> linger();
-  Reply answer_to(Exchange& exchange);
-  std::string head_of(Exchange& exchange, std::optional<size_t> length) const;
   std::function<void()> waker();
   void watch(std::shared_ptr<std::atomic<bool>> cancelled);
   void watch_on(std::shared_ptr<std::atomic<bool>> cancelled) noexcept;

@@ -1,19 +1,16 @@
 #include "server/http_server.h"
 
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <atomic>
-#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/strand.hpp>
 #include <boost/asio/thread_pool.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <future>
 #include <list>
 #include <mutex>
 #include <thread>
@@ -28,7 +25,6 @@ namespace asio = boost::asio;
 using tcp = asio::ip::tcp;
 using std::chrono::steady_clock;
 
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds kAcceptPause{100};  // after an error such as too many files
 constexpr std::chrono::seconds kLastWords{5};           // to write what is left after draining
 
@@ -70,21 +66,26 @@ struct HttpServer::Impl {
     port = acceptor.local_endpoint().port();
   }
 
-  asio::awaitable<void> accept() {
-    while (acceptor.is_open()) {
-      tcp::socket socket(asio::make_strand(context));
-      const auto [error] = co_await acceptor.async_accept(socket, kTuple);
-      if (!acceptor.is_open()) co_return;
-      if (error) {
-        asio::steady_timer pause(co_await asio::this_coro::executor, kAcceptPause);
-        co_await pause.async_wait(kTuple);
-        continue;
-      }
+  /// Takes connections until the listener is shut. A thread of its own, not a coroutine: a failed
+  /// allocation ends at most the connection it was for.
+  void accept() noexcept {
+    while (!shut) {
+      boost::system::error_code error;
       try {
-        begin(std::move(socket));
-      } catch (const std::exception& failure) {  // no memory for one more: it is closed
-        service.log.write("error", "connection_failed", {{"error", std::string(failure.what())}});
+        tcp::socket socket(asio::make_strand(context));
+        acceptor.accept(socket, error);
+        if (!error && !shut) begin(std::move(socket));
+      } catch (const std::exception& failure) {
+        say("connection_failed", failure);
       }
+      if (error && !shut) std::this_thread::sleep_for(kAcceptPause);
+    }
+  }
+
+  void say(const char* event, const std::exception& failure) noexcept {
+    try {
+      service.log.write("error", event, {{"error", std::string(failure.what())}});
+    } catch (const std::exception&) {  // no memory for a line either
     }
   }
 
@@ -95,10 +96,7 @@ struct HttpServer::Impl {
         context.run();
         return;
       } catch (const std::exception& failure) {
-        try {
-          service.log.write("error", "handler_failed", {{"error", std::string(failure.what())}});
-        } catch (const std::exception&) {  // nor for a line
-        }
+        say("handler_failed", failure);
       }
     }
   }
@@ -132,13 +130,12 @@ struct HttpServer::Impl {
   }
 
   void close_listener() {
-    std::promise<void> closed;
-    asio::post(acceptor.get_executor(), [&] {
-      boost::system::error_code ignored;
-      acceptor.close(ignored);
-      closed.set_value();
-    });
-    closed.get_future().wait();
+    shut = true;
+    if (!listening.joinable()) return;
+    ::shutdown(acceptor.native_handle(), SHUT_RDWR);  // ends the accept() that waits
+    listening.join();
+    boost::system::error_code ignored;
+    acceptor.close(ignored);
   }
 
   void wait_until_empty(steady_clock::time_point until) const {
@@ -156,13 +153,14 @@ struct HttpServer::Impl {
   std::mutex mutex;
   std::list<std::weak_ptr<Connection>> all;
   std::vector<std::thread> threads;
+  std::atomic<bool> shut = false;
+  std::thread listening;
 };
 
 HttpServer::HttpServer(const ListenOptions& options, Service& service)
     : impl_(std::make_unique<Impl>(options, service)) {
-  impl_->acceptor = tcp::acceptor(asio::make_strand(impl_->context));
   impl_->listen(endpoint_of(options));
-  asio::co_spawn(impl_->acceptor.get_executor(), impl_->accept(), asio::detached);
+  impl_->listening = std::thread([impl = impl_.get()] { impl->accept(); });
   for (int i = 0; i < options.io_threads; ++i)
     impl_->threads.emplace_back([impl = impl_.get()] { impl->run(); });
 }

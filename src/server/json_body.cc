@@ -110,4 +110,9 @@ json parse_json_object(std::string_view text) {
   return body;
 }
 
+bool is_text(const nlohmann::json& value, std::string_view text) {
+  const auto* string = value.get_ptr<const std::string*>();
+  return string != nullptr && *string == text;
+}
+
 }  // namespace weir

@@ -21,4 +21,8 @@ nlohmann::json parse_json_body(std::string_view text);
 /// The same, and the text must be an object.
 nlohmann::json parse_json_object(std::string_view text);
 
+/// Whether `value` is this text. (The library's own == makes a value of the text first, where no
+/// failed allocation may be told.)
+bool is_text(const nlohmann::json& value, std::string_view text);
+
 }  // namespace weir

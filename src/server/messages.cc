@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "server/api_error.h"
+#include "server/json_body.h"
 
 namespace weir {
 namespace {
@@ -29,7 +30,7 @@ std::string read_content(json& content, const std::string& path) {
     const auto type = part.is_object() ? part.find("type") : part.end();
     if (!part.is_object() || type == part.end() || !type->is_string())
       throw bad_parameter(at, at + " must be an object with a text 'type'");
-    if (*type != "text" && *type != "input_text")
+    if (!is_text(*type, "text") && !is_text(*type, "input_text"))
       throw bad_parameter(at, at + " is of another type than 'text'; this server reads text only");
     const auto member = part.find("text");
     if (member == part.end() || !member->is_string())

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "server/json_body.h"
 #include "server/messages.h"
 #include "server/request_fields.h"
 
@@ -80,7 +81,7 @@ Call read_ollama_generate(json body, const SamplingParams& defaults) {
   refuse_member(body, "template", "the model's own chat template is used");
   refuse_member(body, "images", "this server reads text only");
   const auto prompt = body.find("prompt");
-  if (prompt == body.end() || prompt->is_null() || *prompt == "") {
+  if (prompt == body.end() || prompt->is_null() || is_text(*prompt, "")) {
     call.only_load = true;
     return call;
   }

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "server/json_body.h"
 #include "server/messages.h"
 #include "server/request_fields.h"
 
@@ -15,7 +16,7 @@ void check_format(const json& body) {
   const auto format = body.find("response_format");
   if (format == body.end() || format->is_null()) return;
   const auto type = format->is_object() ? format->find("type") : format->end();
-  if (!format->is_object() || type == format->end() || *type != "text")
+  if (!format->is_object() || type == format->end() || !is_text(*type, "text"))
     throw bad_parameter("response_format",
                         "parameter 'response_format' must be {\"type\": \"text\"}; structured "
                         "output is not supported");
@@ -23,8 +24,8 @@ void check_format(const json& body) {
 
 bool hides_tools(const json& body) {
   const auto choice = body.find("tool_choice");
-  if (choice == body.end() || choice->is_null() || *choice == "auto") return false;
-  if (*choice == "none") return true;
+  if (choice == body.end() || choice->is_null() || is_text(*choice, "auto")) return false;
+  if (is_text(*choice, "none")) return true;
   throw bad_parameter("tool_choice",
                       "parameter 'tool_choice' must be 'auto' or 'none': a call cannot be forced");
 }

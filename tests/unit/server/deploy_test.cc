@@ -34,6 +34,7 @@ TEST(Deploy, DashboardAndAlertsNameFiguresThatExist) {
       test::request(server.port(), "POST", "/v1/completions",
                     R"({"prompt":"a b c","max_tokens":4,"stream":true,"temperature":0})");
   ASSERT_EQ(answer.status, 200) << answer.body;
+  server.log(1);  // the figures of an answer are there before its line
   const std::string page = test::request(server.port(), "GET", "/metrics").body;
   for (const char* file : {"deploy/grafana.json", "deploy/alerts.yaml"}) {
     const auto names = names_in(read_file(test::repository_file(file)));
