@@ -100,8 +100,8 @@ void Connection::close_now() {
 }
 
 asio::awaitable<bool> Connection::serve_one() {
-  const auto shared = std::make_shared<Exchange>();
-  Exchange& exchange = *shared;
+  const auto shared = std::make_shared<HttpExchange>();
+  HttpExchange& exchange = *shared;
   RequestParser parser;
   answering_ = false;
   std::optional<ApiError> refused;
@@ -164,7 +164,7 @@ asio::awaitable<std::optional<size_t>> Connection::read_head() {
   }
 }
 
-asio::awaitable<bool> Connection::read_body(RequestParser& parser, Exchange& exchange) {
+asio::awaitable<bool> Connection::read_body(RequestParser& parser, HttpExchange& exchange) {
   if (parser.is_done()) co_return true;
   if (beast::iequals(parser.get()[http::field::expect], "100-continue") && !exchange.http_1_0 &&
       buffer_.size() == 0) {
@@ -184,7 +184,7 @@ asio::awaitable<bool> Connection::read_body(RequestParser& parser, Exchange& exc
   co_return true;
 }
 
-asio::awaitable<void> Connection::handle(const std::shared_ptr<Exchange>& exchange) {
+asio::awaitable<void> Connection::handle(const std::shared_ptr<HttpExchange>& exchange) {
   if (exchange->route == nullptr || exchange->route->place == Place::connection) {
     exchange->reply = answer_to(*exchange, service_);
     co_return;
@@ -198,7 +198,7 @@ asio::awaitable<void> Connection::handle(const std::shared_ptr<Exchange>& exchan
 }
 
 /// On a worker's thread, which nothing may end.
-void Connection::work(Exchange& exchange) noexcept {
+void Connection::work(HttpExchange& exchange) noexcept {
   try {
     exchange.reply = answer_to(exchange, service_);
   } catch (...) {
@@ -211,7 +211,7 @@ void Connection::work(Exchange& exchange) noexcept {
   }
 }
 
-asio::awaitable<bool> Connection::send(Exchange& exchange) {
+asio::awaitable<bool> Connection::send(HttpExchange& exchange) {
   exchange.out = head_of(exchange, exchange.reply.body.size(), service_.draining);
   if (gone_) exchange.status = 499;
   exchange.out += exchange.reply.body;
@@ -220,7 +220,7 @@ asio::awaitable<bool> Connection::send(Exchange& exchange) {
   co_return co_await write(exchange.out);
 }
 
-asio::awaitable<bool> Connection::send_generation(Exchange& exchange) {
+asio::awaitable<bool> Connection::send_generation(HttpExchange& exchange) {
   Reply& reply = exchange.reply;
   Generation& generation = *reply.generation;
   // Until the head is out, a failure can still be told as a status.
@@ -246,7 +246,7 @@ asio::awaitable<bool> Connection::send_generation(Exchange& exchange) {
   co_return co_await send_pieces(exchange);
 }
 
-asio::awaitable<bool> Connection::send_pieces(Exchange& exchange) {
+asio::awaitable<bool> Connection::send_pieces(HttpExchange& exchange) {
   Generation& generation = *exchange.reply.generation;
   std::string& body = exchange.reply.body;
   while (true) {
@@ -361,7 +361,7 @@ asio::awaitable<void> Connection::stop_watching() {
   }
 }
 
-void Connection::report(const Exchange& exchange) {
+void Connection::report(const HttpExchange& exchange) {
   const double seconds =
       std::chrono::duration<double>(steady_clock::now() - exchange.start).count();
   const int status = exchange.status;

@@ -16,7 +16,7 @@
 #include <optional>
 #include <string>
 
-#include "server/exchange.h"
+#include "server/http_exchange.h"
 #include "server/service.h"
 
 namespace weir {
@@ -43,14 +43,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   awaitable<bool> serve_one();
   awaitable<std::optional<size_t>> read_head();
-  awaitable<bool> read_body(RequestParser& parser, Exchange& exchange);
+  awaitable<bool> read_body(RequestParser& parser, HttpExchange& exchange);
   // Coroutines get what they work on in `exchange`, which outlives them; g++ 12 does not always
   // keep objects that are passed to a coroutine by value.
-  awaitable<void> handle(const std::shared_ptr<Exchange>& exchange);
-  void work(Exchange& exchange) noexcept;
-  awaitable<bool> send(Exchange& exchange);
-  awaitable<bool> send_generation(Exchange& exchange);
-  awaitable<bool> send_pieces(Exchange& exchange);
+  awaitable<void> handle(const std::shared_ptr<HttpExchange>& exchange);
+  void work(HttpExchange& exchange) noexcept;
+  awaitable<bool> send(HttpExchange& exchange);
+  awaitable<bool> send_generation(HttpExchange& exchange);
+  awaitable<bool> send_pieces(HttpExchange& exchange);
   awaitable<void> wait(std::chrono::steady_clock::time_point until);
   awaitable<bool> write(std::string_view bytes);
   awaitable<void> linger();
@@ -58,7 +58,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void watch(std::shared_ptr<std::atomic<bool>> cancelled);
   void watch_on(std::shared_ptr<std::atomic<bool>> cancelled) noexcept;
   awaitable<void> stop_watching();
-  void report(const Exchange& exchange);
+  void report(const HttpExchange& exchange);
   void say_failed(const std::exception& error) noexcept;
 
   boost::beast::tcp_stream stream_;

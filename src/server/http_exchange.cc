@@ -1,4 +1,4 @@
-#include "server/exchange.h"
+#include "server/http_exchange.h"
 
 #include <fmt/format.h>
 
@@ -17,7 +17,7 @@ namespace http = beast::http;
 std::string_view sv(beast::string_view text) { return {text.data(), text.size()}; }
 
 /// Requests that a page of another site made a browser send.
-void check_browser(const RequestParser& parser, Exchange& exchange, const HostPolicy& hosts,
+void check_browser(const RequestParser& parser, HttpExchange& exchange, const HostPolicy& hosts,
                    std::string_view host) {
   const auto& head = parser.get();
   if (head.count(http::field::origin) == 0) {
@@ -60,7 +60,7 @@ void parse_head(RequestParser& parser, std::string_view head, const ServerLimits
     throw ApiError(400, "invalid_request_error", "the request header is malformed");
 }
 
-void check_request(const RequestParser& parser, Exchange& exchange, Service& service) {
+void check_request(const RequestParser& parser, HttpExchange& exchange, Service& service) {
   const auto& head = parser.get();
   HttpRequest& request = exchange.request;
   request.method = std::string(sv(head.method_string()));
@@ -86,7 +86,7 @@ void check_request(const RequestParser& parser, Exchange& exchange, Service& ser
   throw ApiError(404, "not_found_error", "there is no such route; docs/api.md lists them");
 }
 
-Reply answer_to(Exchange& exchange, Service& service) {
+Reply answer_to(HttpExchange& exchange, Service& service) {
   if (exchange.route == nullptr) return preflight();
   try {
     return exchange.route->handle(exchange.request, service);
@@ -99,7 +99,7 @@ Reply answer_to(Exchange& exchange, Service& service) {
   }
 }
 
-std::string head_of(Exchange& exchange, std::optional<size_t> length, bool draining) {
+std::string head_of(HttpExchange& exchange, std::optional<size_t> length, bool draining) {
   const Reply& reply = exchange.reply;
   exchange.status = reply.status;
   if (!exchange.request.path.empty() && draining) exchange.keep_alive = false;

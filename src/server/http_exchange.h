@@ -22,7 +22,7 @@ namespace weir {
 using RequestParser = boost::beast::http::request_parser<boost::beast::http::string_body>;
 
 /// What a request is told and remembered by, also where it could not be read.
-struct Exchange {
+struct HttpExchange {
   std::chrono::steady_clock::time_point start;
   const Route* route = nullptr;
   ErrorShape shape = ErrorShape::openai;
@@ -45,12 +45,12 @@ void parse_head(RequestParser& parser, std::string_view head, const ServerLimits
 
 /// Fills in what can be said without the body. Throws ApiError for what is refused: host, origin,
 /// key, rate, method, route.
-void check_request(const RequestParser& parser, Exchange& exchange, Service& service);
+void check_request(const RequestParser& parser, HttpExchange& exchange, Service& service);
 
 /// The handler's reply, or its error as one.
-Reply answer_to(Exchange& exchange, Service& service);
+Reply answer_to(HttpExchange& exchange, Service& service);
 
 /// Status line and headers of the reply, with the empty line; chunked without a `length`.
-std::string head_of(Exchange& exchange, std::optional<size_t> length, bool draining);
+std::string head_of(HttpExchange& exchange, std::optional<size_t> length, bool draining);
 
 }  // namespace weir
