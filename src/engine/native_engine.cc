@@ -117,10 +117,14 @@ std::unique_ptr<Job> NativeEngine::prepare(Request request, EventSink sink) cons
   return job;
 }
 
-void NativeEngine::admit() {
+void NativeEngine::check_room() const {
   if (draining_) fail(Code::unavailable, "the engine is shutting down and takes no more requests");
   if (in_flight_ >= most_requests_)
     fail(Code::unavailable, "{} requests run or wait already; try again later", in_flight_);
+}
+
+void NativeEngine::admit() {
+  check_room();
   ++in_flight_;
 }
 
@@ -136,6 +140,10 @@ void NativeEngine::enqueue(std::unique_ptr<Job> job) {
 }
 
 void NativeEngine::submit(Request request, EventSink sink) {
+  {
+    const std::lock_guard lock(mutex_);
+    check_room();  // before the prompt costs anything: under overload most are refused
+  }
   enqueue(prepare(std::move(request), std::move(sink)));
 }
 

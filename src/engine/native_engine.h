@@ -34,7 +34,8 @@ class NativeEngine : public Engine {
   using Jobs = std::vector<std::unique_ptr<Job>>;
 
   std::unique_ptr<Job> prepare(Request request, EventSink sink) const;
-  void admit();  // counts one more request, or throws unavailable; with mutex_ held
+  void check_room() const;  // throws unavailable where admit() would; with mutex_ held
+  void admit();             // counts one more request, or throws unavailable; with mutex_ held
   void enqueue(std::unique_ptr<Job> job);
   void adopt(std::unique_ptr<Job> job) noexcept;
   void serve();  // the body of thread_

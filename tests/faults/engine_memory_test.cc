@@ -20,16 +20,6 @@ namespace {
 
 using test::Exempt;
 
-std::shared_ptr<const Model> tiny_model() {
-  test::TinyModel tiny;
-  tiny.tokenizer = true;
-  tiny.vocabulary = 300;
-  tiny.layers = 2;
-  tiny.context = 512;
-  tiny.type = DType::q8_0;
-  return test::load_tiny(tiny);
-}
-
 /// What one request got; its own memory is never counted.
 class Answer {
  public:
@@ -225,7 +215,7 @@ class EngineMemory : public testing::Test {
                failed);
   }
 
-  std::shared_ptr<const Model> model_ = tiny_model();
+  std::shared_ptr<const Model> model_ = test::load_two_layers();
   std::vector<int32_t> neighbour_, expected_;
   std::vector<float> vector_;
 };

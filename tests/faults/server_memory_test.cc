@@ -23,13 +23,7 @@ using test::Client;
 using test::Response;
 
 std::unique_ptr<Engine> tiny_engine() {
-  test::TinyModel tiny;
-  tiny.tokenizer = true;
-  tiny.vocabulary = 300;
-  tiny.layers = 2;
-  tiny.context = 512;
-  tiny.type = DType::q8_0;
-  return make_native_engine(test::load_tiny(tiny),
+  return make_native_engine(test::load_two_layers(),
                             {.threads = 1, .context_length = 512, .max_batch = 4});
 }
 

@@ -214,4 +214,17 @@ inline std::shared_ptr<const Model> load_tiny(const TinyModel& model) {
   return load_bytes(tiny_gguf(model));
 }
 
+/// Two layers, a tokenizer and a context of 512 tokens: enough for an engine.
+inline std::shared_ptr<const Model> load_two_layers(const std::string& family = "llama",
+                                                    DType type = DType::q8_0) {
+  TinyModel tiny;
+  tiny.family = family;
+  tiny.tokenizer = true;
+  tiny.vocabulary = 300;
+  tiny.layers = 2;
+  tiny.context = 512;
+  tiny.type = type;
+  return load_tiny(tiny);
+}
+
 }  // namespace weir::test

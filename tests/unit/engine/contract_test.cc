@@ -3,160 +3,30 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <condition_variable>
-#include <limits>
-#include <mutex>
-#include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "base/error.h"
-#include "engine/engine.h"
 #include "support/shared_data.h"
 #include "support/temp_dir.h"
-#include "support/tiny_model.h"
+#include "unit/engine/engine_load.h"
 
 namespace weir {
 namespace {
 
-std::shared_ptr<const Model> tiny_model(const std::string& family = "llama",
-                                        DType type = DType::q8_0) {
-  test::TinyModel tiny;
-  tiny.family = family;
-  tiny.tokenizer = true;
-  tiny.vocabulary = 300;
-  tiny.layers = 2;
-  tiny.context = 512;
-  tiny.type = type;
-  return test::load_tiny(tiny);
-}
-
-struct Answer {
-  std::vector<int32_t> tokens;
-  std::string text;
-  Event last;
-  bool operator==(const Answer& other) const {
-    return tokens == other.tokens && text == other.text && last.finish == other.last.finish;
-  }
-};
-
-/// Submits many requests and waits for all answers.
-class Load {
- public:
-  explicit Load(Engine& engine) : engine_(engine) {}
-
-  void submit(size_t index, Request request) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (answers_.size() <= index) answers_.resize(index + 1);
-      ++open_;
-    }
-    engine_.submit(std::move(request), [this, index](const Event& event) {
-      const std::lock_guard lock(mutex_);
-      Answer& answer = answers_[index];
-      EXPECT_EQ(answer.last.finish, FinishReason::none) << "an event after the last";
-      if (event.token >= 0) answer.tokens.push_back(event.token);
-      answer.text += event.text;
-      answer.last = event;
-      if (event.finish == FinishReason::none) return;
-      --open_;
-      changed_.notify_all();
-    });
-  }
-
-  std::vector<Answer> wait() {
-    std::unique_lock lock(mutex_);
-    EXPECT_TRUE(changed_.wait_for(lock, std::chrono::seconds(120), [&] { return open_ == 0; }));
-    return answers_;
-  }
-
- private:
-  Engine& engine_;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::vector<Answer> answers_;
-  int open_ = 0;
-};
-
-/// Chat-like prompts: a few beginnings, many continuations; greedy and drawn.
-std::vector<Request> mixed_requests(size_t count, int64_t vocabulary, int64_t longest) {
-  std::mt19937 random(11);
-  const auto tokens = [&](int64_t n) {
-    std::vector<int32_t> ids;
-    for (int64_t i = 0; i < n; ++i)
-      ids.push_back(3 + static_cast<int32_t>(random() % static_cast<uint64_t>(vocabulary - 3)));
-    return ids;
-  };
-  const std::vector<std::vector<int32_t>> beginnings = {tokens(longest / 2), tokens(longest / 3),
-                                                        tokens(5)};
-  std::vector<Request> requests;
-  for (size_t i = 0; i < count; ++i) {
-    Request request;
-    request.tokens = beginnings[random() % beginnings.size()];
-    const auto tail = tokens(1 + static_cast<int64_t>(random() % 30));
-    request.tokens.insert(request.tokens.end(), tail.begin(), tail.end());
-    request.sampling.max_tokens = 1 + static_cast<int32_t>(random() % 40);
-    request.sampling.temperature = i % 2 == 0 ? 0.0f : 0.8f;
-    request.sampling.seed = random();
-    request.sampling.ignore_eos = true;
-    request.priority = static_cast<Priority>(random() % 3);
-    request.tenant = random() % 4 == 0 ? "other" : "";
-    request.use_prefix_cache = random() % 6 != 0;
-    requests.push_back(request);
-  }
-  return requests;
-}
-
-std::vector<Answer> alone(const std::shared_ptr<const Model>& model,
-                          const std::vector<Request>& requests, int64_t context,
-                          const std::string& numerics = "exact") {
-  const auto engine =
-      make_native_engine(model, {.threads = 1, .context_length = context, .numerics = numerics});
-  std::vector<Answer> answers;
-  for (Request request : requests) {
-    request.use_prefix_cache = false;
-    Answer answer;
-    engine->run(request, [&](const Event& event) {
-      if (event.token >= 0) answer.tokens.push_back(event.token);
-      answer.text += event.text;
-      answer.last = event;
-    });
-    answers.push_back(answer);
-  }
-  return answers;
-}
-
-std::vector<Answer> together(Engine& engine, const std::vector<Request>& requests) {
-  Load load(engine);
-  std::mt19937 random(5);
-  for (size_t i = 0; i < requests.size(); ++i) {
-    load.submit(i, requests[i]);
-    if (random() % 3 == 0) std::this_thread::sleep_for(std::chrono::microseconds(random() % 3000));
-  }
-  return load.wait();
-}
-
-void expect_equal(const std::vector<Answer>& got, const std::vector<Answer>& expected,
-                  const std::string& how) {
-  ASSERT_EQ(got.size(), expected.size());
-  for (size_t i = 0; i < got.size(); ++i)
-    EXPECT_TRUE(got[i] == expected[i])
-        << how << ", request " << i << ": " << got[i].last.detail << "\n got      "
-        << testing::PrintToString(got[i].tokens) << "\n expected "
-        << testing::PrintToString(expected[i].tokens);
-}
-
-/// All pages are free or cached once nothing runs.
-void expect_no_leak(const Engine& engine) {
-  const EngineCounters c = engine.counters();
-  EXPECT_EQ(c.running + c.queued, 0);
-  EXPECT_EQ(c.free_pages + c.cached_pages, c.pages);
-}
+using test::alone;
+using test::Answer;
+using test::expect_equal;
+using test::expect_no_leak;
+using test::Load;
+using test::load_two_layers;
+using test::mixed_requests;
+using test::together;
 
 TEST(Contract, BatchSizesAndChunksChangeNothing) {
   for (const std::string family : {"llama", "gemma2", "gpt2"}) {
-    const auto model = tiny_model(family);
+    const auto model = load_two_layers(family);
     const auto requests = mixed_requests(32, 300, 150);
     const auto expected = alone(model, requests, 256);
     for (const int64_t batch : {1, 4, 16})
@@ -175,7 +45,7 @@ TEST(Contract, BatchSizesAndChunksChangeNothing) {
 
 TEST(Contract, MoreThreadsThanCoresChangeNothing) {
   for (const std::string family : {"llama", "gpt2"}) {
-    const auto model = tiny_model(family);
+    const auto model = load_two_layers(family);
     const auto requests = mixed_requests(8, 150, 60);
     const auto expected = alone(model, requests, 256);
     for (const int threads : {5, 16, 40}) {
@@ -190,10 +60,10 @@ TEST(Contract, MoreThreadsThanCoresChangeNothing) {
 
 TEST(Contract, TheBf16OptionKeepsThePromiseWithAnswersOfItsOwn) {
   if (kernels::bf16_dot_table_of(kernels::active_table()) == nullptr) {
-    EXPECT_THROW(make_native_engine(tiny_model(), {.numerics = "bf16-dot"}), Error);
+    EXPECT_THROW(make_native_engine(load_two_layers(), {.numerics = "bf16-dot"}), Error);
     GTEST_SKIP() << "this processor has no AVX512_BF16";
   }
-  const auto model = tiny_model("llama", DType::bf16);
+  const auto model = load_two_layers("llama", DType::bf16);
   const auto requests = mixed_requests(12, 200, 80);
   const auto expected = alone(model, requests, 256, "bf16-dot");
   EXPECT_FALSE(expected == alone(model, requests, 256)) << "the option does nothing";
@@ -210,7 +80,7 @@ TEST(Contract, TheBf16OptionKeepsThePromiseWithAnswersOfItsOwn) {
 }
 
 TEST(Contract, AFullPoolPreemptsAndChangesNothing) {
-  const auto model = tiny_model();
+  const auto model = load_two_layers();
   auto requests = mixed_requests(40, 300, 100);
   for (Request& request : requests) request.sampling.max_tokens += 80;
   const auto expected = alone(model, requests, 256);
@@ -269,11 +139,11 @@ TEST(Contract, QuantisedCachesKeepIt) {
     }
   }
   NativeOptions narrow{.threads = 1, .context_length = 256, .kv_type = "q8_0"};
-  EXPECT_THROW(make_native_engine(tiny_model(), narrow), Error);  // heads of another width
+  EXPECT_THROW(make_native_engine(load_two_layers(), narrow), Error);  // heads of another width
 }
 
 TEST(Contract, TheFullPoolOfR23) {
-  const auto model = tiny_model();
+  const auto model = load_two_layers();
   std::vector<Request> requests = mixed_requests(32, 300, 60);
   for (Request& request : requests) {
     request.sampling.max_tokens = 150;
@@ -289,7 +159,7 @@ TEST(Contract, TheFullPoolOfR23) {
 }
 
 TEST(Contract, PrefixesSurviveARestart) {
-  const auto model = tiny_model();
+  const auto model = load_two_layers();
   const auto requests = mixed_requests(12, 300, 200);
   const auto expected = alone(model, requests, 256);
   const test::TempDir folder;
@@ -327,7 +197,7 @@ TEST(Contract, PrefixesSurviveARestart) {
 
 TEST(Contract, TenantsShareNothing) {
   const auto engine =
-      make_native_engine(tiny_model(), {.threads = 1, .context_length = 256, .max_batch = 2});
+      make_native_engine(load_two_layers(), {.threads = 1, .context_length = 256, .max_batch = 2});
   Request request;
   for (int i = 0; i < 100; ++i) request.tokens.push_back(3 + i);
   request.sampling.max_tokens = 2;
@@ -340,7 +210,7 @@ TEST(Contract, TenantsShareNothing) {
 
 TEST(Contract, SeveralAnswersToOnePromptComputeItOnce) {
   const auto engine =
-      make_native_engine(tiny_model(), {.threads = 1, .context_length = 512, .max_batch = 8});
+      make_native_engine(load_two_layers(), {.threads = 1, .context_length = 512, .max_batch = 8});
   Request request;
   for (int i = 0; i < 400; ++i) request.tokens.push_back(3 + i % 290);
   request.sampling.max_tokens = 4;
@@ -353,114 +223,8 @@ TEST(Contract, SeveralAnswersToOnePromptComputeItOnce) {
   EXPECT_GE(engine->counters().cached_tokens, 7u * 384u);
 }
 
-TEST(Contract, NaNEndsOneRequestOnly) {
-  // A position whose embedding is infinite: whoever gets that far gets NaN.
-  test::TinyModel tiny;
-  tiny.family = "gpt2";
-  tiny.vocabulary = 300;
-  tiny.layers = 2;
-  tiny.context = 256;
-  tiny.type = DType::f32;
-  tiny.edit = [&](const std::string& name, std::vector<float>& values) {
-    if (name == "position_embd.weight") values[120 * 32] = std::numeric_limits<float>::infinity();
-  };
-  const auto model = test::load_tiny(tiny);
-  auto requests = mixed_requests(12, 300, 60);
-  const auto expected = alone(model, requests, 256);
-  const auto engine = make_native_engine(
-      model, {.threads = 2, .context_length = 256, .max_batch = 6, .kv_tokens = 512});
-  for (int round = 0; round < 2; ++round) {  // the second in pages that have held NaN
-    auto mixed = requests;
-    mixed[3].tokens.resize(130, 9);
-    mixed[7].tokens.resize(110, 9);
-    mixed[7].sampling.max_tokens = 50;
-    const auto got = together(*engine, mixed);
-    for (size_t i = 0; i < got.size(); ++i) {
-      if (i == 3 || i == 7) {
-        EXPECT_EQ(got[i].last.finish, FinishReason::error);
-        EXPECT_EQ(got[i].last.code, Code::numeric);
-      } else {
-        EXPECT_TRUE(got[i] == expected[i]) << i << ": " << got[i].last.detail;
-      }
-    }
-    EXPECT_THROW(engine->embed(mixed[3]), Error);
-    expect_equal(together(*engine, requests), expected, "after NaN");
-  }
-  EXPECT_EQ(engine->counters().failed, 6u);
-}
-
-TEST(Contract, CancelledAndLateRequestsEndAndLeaveNothing) {
-  const auto engine = make_native_engine(
-      tiny_model(), {.threads = 1, .context_length = 512, .max_batch = 3, .kv_tokens = 512});
-  auto requests = mixed_requests(24, 300, 100);
-  std::vector<std::shared_ptr<std::atomic<bool>>> flags;
-  for (size_t i = 0; i < requests.size(); ++i) {
-    flags.push_back(std::make_shared<std::atomic<bool>>(i % 5 == 0));
-    requests[i].cancel = flags.back();
-    requests[i].sampling.max_tokens = 100;
-    if (i % 4 == 1) requests[i].timeout_seconds = 1e-6;
-  }
-  Load load(*engine);
-  for (size_t i = 0; i < requests.size(); ++i) load.submit(i, requests[i]);
-  for (size_t i = 0; i < flags.size(); i += 2) *flags[i] = true;
-  const auto got = load.wait();
-  for (size_t i = 0; i < got.size(); ++i) {
-    if (i % 5 == 0) {
-      EXPECT_EQ(got[i].last.finish, FinishReason::cancelled);
-    } else if (i % 4 == 1) {
-      EXPECT_EQ(got[i].last.finish, FinishReason::timeout);
-    }
-  }
-  expect_no_leak(*engine);
-}
-
-TEST(Contract, AFullQueueIsSaid) {
-  const auto engine = make_native_engine(
-      tiny_model(), {.threads = 1, .context_length = 512, .max_batch = 1, .max_queue = 2});
-  Request request;
-  request.tokens = {5, 6, 7};
-  request.sampling.ignore_eos = true;
-  request.sampling.max_tokens = 400;
-  Load load(*engine);
-  for (size_t i = 0; i < 3; ++i) load.submit(i, request);
-  try {
-    engine->submit(request, [](const Event&) {});
-    FAIL() << "a fourth request of three";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), Code::unavailable);
-  }
-  load.wait();
-  load.submit(3, request);
-  load.wait();
-}
-
-TEST(Contract, DrainLetsFinishThenEnds) {
-  Request request;
-  request.tokens = {5, 6, 7};
-  request.sampling.ignore_eos = true;
-  request.sampling.max_tokens = 300;
-  {
-    const auto engine =
-        make_native_engine(tiny_model(), {.threads = 1, .context_length = 512, .max_batch = 4});
-    Load load(*engine);
-    for (size_t i = 0; i < 6; ++i) load.submit(i, request);
-    engine->drain(60);
-    for (const Answer& answer : load.wait()) EXPECT_EQ(answer.last.finish, FinishReason::length);
-    EXPECT_THROW(engine->submit(request, [](const Event&) {}), Error);
-  }
-  const auto engine =
-      make_native_engine(tiny_model(), {.threads = 1, .context_length = 512, .max_batch = 2});
-  Load load(*engine);
-  for (size_t i = 0; i < 6; ++i) load.submit(i, request);
-  engine->drain(0);
-  for (const Answer& answer : load.wait()) {
-    EXPECT_EQ(answer.last.finish, FinishReason::error);
-    EXPECT_EQ(answer.last.code, Code::unavailable);
-  }
-}
-
 TEST(Contract, EmbeddingsAreTheSameInCompany) {
-  const auto model = tiny_model();
+  const auto model = load_two_layers();
   const auto requests = mixed_requests(8, 300, 120);
   const auto small =
       make_native_engine(model, {.threads = 1, .context_length = 256, .prefill_chunk = 9});
@@ -480,7 +244,7 @@ TEST(Contract, EmbeddingsAreTheSameInCompany) {
 }
 
 TEST(Contract, RunFromManyThreads) {
-  const auto model = tiny_model();
+  const auto model = load_two_layers();
   const auto requests = mixed_requests(12, 300, 80);
   const auto expected = alone(model, requests, 256);
   for (const int64_t batch : {1, 4}) {
