@@ -1,4 +1,5 @@
-// Matmul of the quantised types, by type; defined in panel_matmul.cc and stream_block*.cc.
+// Matmul of the quantised types, by type; defined in panel_matmul.cc, stream_block*.cc and
+// few_block*.cc.
 #pragma once
 
 #include "kernels/kernels.h"
@@ -12,5 +13,10 @@ void panel_matmul(DType type, const MatmulArgs& a);
 /// has no stream there.
 bool stream_block32(DType type, const MatmulArgs& a);
 bool stream_block256(DType type, const MatmulArgs& a);
+
+/// Two to four tokens: the same, for as many at once. False, and nothing done, for other numbers of
+/// tokens and types that are not made for it.
+bool few_block32(DType type, const MatmulArgs& a);
+bool few_block256(DType type, const MatmulArgs& a);
 
 }  // namespace weir::kernels::avx512

@@ -1,4 +1,4 @@
-// What the streams share: how rows are taken together, and the sums over their lanes.
+// What the streams share: how rows and tokens are taken together, and the sums over their lanes.
 #pragma once
 
 #include "kernels/avx512/unpack.h"
@@ -18,10 +18,18 @@ inline __m512i lane_sums(const __m512i* rows) {
   return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
 }
 
-/// Four rows at a time: chain(row, begin, end) gives the sums of blocks [begin, end), those of one
-/// segment, of kInputs weights each; segments are added in order.
-template <typename Block, int64_t kInputs, typename Chain>
-[[gnu::always_inline]] inline void stream_rows(const MatmulArgs& a, Chain chain) {
+/// The halves `get` reads from the blocks of four rows, widened.
+template <typename Block, typename Get>
+inline __m128 four_halves(const Block* const* row, int64_t b, Get get) {
+  const auto bits = [&](int r) { return static_cast<short>(get(row[r][b])); };
+  return _mm_cvtph_ps(_mm_setr_epi16(bits(0), bits(1), bits(2), bits(3), 0, 0, 0, 0));
+}
+
+/// Four rows at a time: chain(row, begin, end) gives a register of sums over blocks [begin, end),
+/// those of one segment, of kInputs weights each; segments are added in order. store(r0, mask,
+/// sums) keeps those of rows r0 ... r0 + 3, of which mask exist.
+template <typename Block, int64_t kInputs, typename Chain, typename Store>
+[[gnu::always_inline]] inline void stream_rows(const MatmulArgs& a, Chain chain, Store store) {
   constexpr int64_t kSegmentBlocks = kSegment / kInputs;
   const int64_t blocks = a.k / kInputs;
   for (int64_t r0 = 0; r0 < a.rows; r0 += kRows) {
@@ -30,15 +38,50 @@ template <typename Block, int64_t kInputs, typename Chain>
       const int64_t index = r0 + r < a.rows ? r0 + r : a.rows - 1;
       row[r] = reinterpret_cast<const Block*>(a.w + static_cast<size_t>(index) * a.row_bytes);
     }
-    __m128 total = _mm_setzero_ps();
+    decltype(chain(row, 0, 0)) total{};
     for (int64_t begin = 0; begin < blocks; begin += kSegmentBlocks) {
       const int64_t end = blocks - begin < kSegmentBlocks ? blocks : begin + kSegmentBlocks;
-      total = _mm_add_ps(total, chain(row, begin, end));
+      total = total + chain(row, begin, end);
     }
     const int64_t left = a.rows - r0;
-    const auto mask = static_cast<__mmask8>(left >= kRows ? 15 : (1 << left) - 1);
-    _mm_mask_storeu_ps(a.out + r0, mask, total);
+    store(r0, static_cast<__mmask8>(left >= kRows ? 15 : (1 << left) - 1), total);
   }
+}
+
+/// One token: element r of the sums is row r's.
+template <typename Block, int64_t kInputs, typename Chain>
+[[gnu::always_inline]] inline void stream_token(const MatmulArgs& a, Chain chain) {
+  stream_rows<Block, kInputs>(a, chain, [&](int64_t r0, __mmask8 mask, __m128 sums) {
+    _mm_mask_storeu_ps(a.out + r0, mask, sums);
+  });
+}
+
+/// Two to four tokens: lane t, element r is token t's and row r's.
+template <typename Block, int64_t kInputs, int kTokens, typename Chain>
+[[gnu::always_inline]] inline void stream_tokens(const MatmulArgs& a, Chain chain) {
+  stream_rows<Block, kInputs>(a, chain, [&](int64_t r0, __mmask8 mask, __m512 sums) {
+    alignas(64) float lanes[16];
+    _mm512_store_ps(lanes, sums);
+    for (int t = 0; t < kTokens; ++t)
+      _mm_mask_storeu_ps(a.out + t * a.out_stride + r0, mask, _mm_load_ps(lanes + 4 * t));
+  });
+}
+
+/// Stream::run for two to four tokens, if what it arranges for k inputs fits the scratch; else
+/// false.
+template <typename Stream>
+inline bool few_tokens(const MatmulArgs& a) {
+  if (a.tokens < 2 || a.tokens > 4 || a.k * 8 > static_cast<int64_t>(kMatmulScratch)) return false;
+  if (a.tokens == 2) Stream::template run<2>(a);
+  if (a.tokens == 3) Stream::template run<3>(a);
+  if (a.tokens == 4) Stream::template run<4>(a);
+  return true;
+}
+
+/// p[t] over the whole of lane t.
+inline __m512 spread_tokens(const float* p) {
+  const __m512i index = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+  return _mm512_permutexvar_ps(index, _mm512_castps128_ps512(_mm_load_ps(p)));
 }
 
 }  // namespace

@@ -8,10 +8,11 @@
 namespace weir::kernels {
 namespace {
 
-/// One token streams, if its type has a stream; more go through panels.
+/// A few tokens stream, if their type has a stream for as many; more go through panels.
 void integer_matmul(DType type, const MatmulArgs& a) {
   if (a.tokens == 1 && (avx512::stream_block32(type, a) || avx512::stream_block256(type, a)))
     return;
+  if (avx512::few_block32(type, a) || avx512::few_block256(type, a)) return;
   avx512::panel_matmul(type, a);
 }
 
