@@ -1,8 +1,8 @@
 // The routes that generate text, and those that embed it.
 #include <nlohmann/json.hpp>
-#include <random>
 
 #include "base/error.h"
+#include "decoding/random.h"
 #include "server/generation.h"
 #include "server/handlers.h"
 #include "server/json_body.h"
@@ -22,10 +22,7 @@ int64_t unix_ns() {
   return duration_cast<nanoseconds>(system_clock::now().time_since_epoch()).count();
 }
 
-std::string random_id() {
-  std::random_device device;
-  return fmt::format("{:08x}{:08x}{:08x}", device(), device(), device());
-}
+std::string random_id() { return fmt::format("{:016x}", fresh_seed()); }
 
 /// What the client is told when a model cannot be loaded; the log has the whole story.
 ModelLease acquire(const std::string& name, Service& service) {
