@@ -8,7 +8,8 @@ namespace weir::kernels::avx2 {
 /// Any number of tokens, any quantised type: panels of unpacked rows against tiles of tokens.
 void panel_matmul(DType type, const MatmulArgs& a);
 
-/// One token, any quantised type: streams the blocks as they lie in the file.
-void stream_matmul(DType type, const MatmulArgs& a);
+/// A few tokens, any quantised type: streams the blocks as they lie in the file. False, and nothing
+/// done, for more tokens.
+bool stream_matmul(DType type, const MatmulArgs& a);
 
 }  // namespace weir::kernels::avx2

@@ -1,6 +1,6 @@
-// GEMV of the quantised types for one token: four rows at a time, one block of each. Weights are
-// read where the file has them. Integer sums are exact in any order; the float chain runs over four
-// rows at once, blocks in order.
+// Matmul of the quantised types for one to four tokens: four rows at a time, one block of each, all
+// tokens while it is in the first cache. Weights are read where the file has them. Integer sums are
+// exact in any order; the float chain runs over four rows at once, blocks in order.
 #include "kernels/avx2/integer_matmul.h"
 #include "kernels/avx2/unpack.h"
 
@@ -94,46 +94,66 @@ struct Step256 {
   }
 };
 
-template <typename Type, typename Step>
+template <typename Type, typename Step, int kTokens>
 void stream(const MatmulArgs& a) {
   using Block = typename Type::Block;
   constexpr int64_t kSegmentBlocks = kSegment / Step::kBlock;
   const int64_t blocks = a.k / Step::kBlock;
+  MatmulArgs token[kTokens];
+  for (int t = 0; t < kTokens; ++t) {
+    token[t] = a;
+    token[t].xq.q += t * a.xq.q_stride;
+    token[t].xq.d += t * a.xq.d_stride;
+    token[t].xq.s += t * a.xq.s_stride;
+    token[t].out += t * a.out_stride;
+  }
   for (int64_t r0 = 0; r0 < a.rows; r0 += kRows) {
     const Block* row[kRows];
     for (int r = 0; r < kRows; ++r) {  // rows past the end repeat the last one
       const int64_t index = r0 + r < a.rows ? r0 + r : a.rows - 1;
       row[r] = reinterpret_cast<const Block*>(a.w + static_cast<size_t>(index) * a.row_bytes);
     }
-    __m128 total = _mm_setzero_ps();
+    __m128 total[kTokens] = {};
     for (int64_t begin = 0; begin < blocks; begin += kSegmentBlocks) {
       const int64_t end = blocks - begin < kSegmentBlocks ? blocks : begin + kSegmentBlocks;
-      __m128 chain = _mm_setzero_ps();
+      __m128 chain[kTokens] = {};
       for (int64_t b = begin; b < end; ++b) {
         prefetch_rows<kRows>(row[0], b, a.row_bytes);
-        chain = Step::step(row, a, b, chain);
+        for (int t = 0; t < kTokens; ++t) chain[t] = Step::step(row, token[t], b, chain[t]);
       }
-      total = _mm_add_ps(total, chain);
+      for (int t = 0; t < kTokens; ++t) total[t] = _mm_add_ps(total[t], chain[t]);
     }
-    alignas(16) float sums[kRows];
-    _mm_store_ps(sums, total);
     const int64_t left = a.rows - r0 < kRows ? a.rows - r0 : kRows;
-    for (int64_t r = 0; r < left; ++r) a.out[r0 + r] = sums[r];
+    for (int t = 0; t < kTokens; ++t) {
+      alignas(16) float sums[kRows];
+      _mm_store_ps(sums, total[t]);
+      for (int64_t r = 0; r < left; ++r) token[t].out[r0 + r] = sums[r];
+    }
   }
 }
 
+template <typename Type, typename Step>
+bool few_tokens(const MatmulArgs& a) {
+  if (a.tokens < 1 || a.tokens > 4) return false;
+  if (a.tokens == 1) stream<Type, Step, 1>(a);
+  if (a.tokens == 2) stream<Type, Step, 2>(a);
+  if (a.tokens == 3) stream<Type, Step, 3>(a);
+  if (a.tokens == 4) stream<Type, Step, 4>(a);
+  return true;
+}
+
 template <typename Type>
-void stream32(const MatmulArgs& a) {
-  stream<Type, Step32<Type>>(a);
+bool stream32(const MatmulArgs& a) {
+  return few_tokens<Type, Step32<Type>>(a);
 }
 template <typename Type>
-void stream256(const MatmulArgs& a) {
-  stream<Type, Step256<Type>>(a);
+bool stream256(const MatmulArgs& a) {
+  return few_tokens<Type, Step256<Type>>(a);
 }
 
 }  // namespace
 
-void stream_matmul(DType type, const MatmulArgs& a) {
+bool stream_matmul(DType type, const MatmulArgs& a) {
   switch (type) {
     case DType::q4_0:
       return stream32<TypeQ4_0>(a);
@@ -160,7 +180,7 @@ void stream_matmul(DType type, const MatmulArgs& a) {
     case DType::iq4_xs:
       return stream256<TypeIQ4_XS>(a);
     default:
-      return;
+      return false;
   }
 }
 

@@ -8,9 +8,9 @@
 namespace weir::kernels {
 namespace {
 
-/// One token streams, more go through panels.
+/// A few tokens stream, more go through panels.
 void integer_matmul(DType type, const MatmulArgs& a) {
-  if (a.tokens == 1) return avx2::stream_matmul(type, a);
+  if (avx2::stream_matmul(type, a)) return;
   avx2::panel_matmul(type, a);
 }
 
