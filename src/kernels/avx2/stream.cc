@@ -162,7 +162,7 @@ bool stream_matmul(DType type, const MatmulArgs& a) {
     case DType::q5_0:
       return stream32<TypeQ5_0>(a);
     case DType::q5_1:
-      return stream32<TypeQ5_1>(a);
+      return a.tokens == 1 && stream32<TypeQ5_1>(a);  // unpacking costs more than its panels
     case DType::q8_0:
       return stream32<TypeQ8_0>(a);
     case DType::iq4_nl:
