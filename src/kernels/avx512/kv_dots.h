@@ -3,21 +3,11 @@
 #pragma once
 
 #include "kernels/avx512/vec.h"
+#include "kernels/vec/key_quad.inc"
 
 namespace weir::kernels {
 namespace {
 
-/// Four numbers of a query as a key's four numbers meet them.
-template <bool four>
-struct KeyQuad {
-  int32_t bytes;
-};
-template <bool four>
-inline KeyQuad<four> key_quad(const int8_t* q) {
-  KeyQuad<four> quad;
-  __builtin_memcpy(&quad.bytes, q, 4);
-  return quad;
-}
 /// Keys lie as q + 128, and count as q + 15 in four bits (twice the bits).
 template <bool four>
 constexpr int32_t kKeyOffset = four ? 15 : 128;

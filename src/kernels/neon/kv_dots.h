@@ -3,21 +3,11 @@
 #pragma once
 
 #include "kernels/neon/vec.h"
+#include "kernels/vec/key_quad.inc"
 
 namespace weir::kernels {
 namespace {
 
-/// Four numbers of a query as a key's four numbers meet them.
-template <bool four>
-struct KeyQuad {
-  int32_t bytes;
-};
-template <bool four>
-inline KeyQuad<four> key_quad(const int8_t* q) {
-  KeyQuad<four> quad;
-  __builtin_memcpy(&quad.bytes, q, 4);
-  return quad;
-}
 /// Keys get their sign back as they are loaded.
 template <bool four>
 constexpr int32_t kKeyOffset = 0;
