@@ -1,13 +1,11 @@
-// Matmul of the quantised types for one to four tokens: four rows at a time, one block of each, all
-// tokens while it is in the first cache. Weights are read where the file has them. Integer sums are
-// exact in any order; the float chain runs over four rows at once, blocks in order.
+// Matmul of the quantised types for one to four tokens: the step of one block of four rows. Integer
+// sums are exact in any order; the float chain runs over four rows at once, blocks in order.
+#include "kernels/vec/stream.inc"
 #include "kernels/avx2/integer_matmul.h"
 #include "kernels/avx2/unpack.h"
 
 namespace weir::kernels::avx2 {
 namespace {
-
-constexpr int kRows = 4;
 
 /// Element r = sum over the lanes of x[r].
 inline __m128i row_sums(const __m256i* x) {
@@ -26,12 +24,13 @@ inline __m128 four_halves(const Block* const* row, int64_t b, Get get) {
 /// One block of 32 of four rows.
 template <typename Type>
 struct Step32 {
+  using Sum = __m128;
   static constexpr int kBlock = 32;
   static __m128 step(const typename Type::Block* const* row, const MatmulArgs& a, int64_t b,
                      __m128 chain) {
     const __m256i x = load256(a.xq.q + 32 * b);
-    __m256i sums[kRows];
-    for (int r = 0; r < kRows; ++r)
+    __m256i sums[kStreamRows];
+    for (int r = 0; r < kStreamRows; ++r)
       sums[r] =
           _mm256_madd_epi16(dot_pairs<Type>(Type::unpack(row[r][b]), x), _mm256_set1_epi16(1));
     __m128i sum = row_sums(sums);
@@ -48,6 +47,7 @@ struct Step32 {
 /// One block of 256 of four rows.
 template <typename Type>
 struct Step256 {
+  using Sum = __m128;
   static constexpr int kBlock = 256;
 
   /// The scales of elements 32 j ... 32 j + 31, one an int16 of products.
@@ -80,75 +80,28 @@ struct Step256 {
   static __m128 step(const typename Type::Block* const* row, const MatmulArgs& a, int64_t b,
                      __m128 chain) {
     const __m256i runs = load256(a.xq.s + 16 * b);
-    __m256i sums[kRows];
+    __m256i sums[kStreamRows];
 #pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) sums[r] = row_dot(row[r][b], a.xq.q + 256 * b, runs);
+    for (int r = 0; r < kStreamRows; ++r) sums[r] = row_dot(row[r][b], a.xq.q + 256 * b, runs);
     const __m128 dx = _mm_set1_ps(a.xq.d[b]);
     const __m128 d = four_halves(row, b, [](const typename Type::Block& w) { return w.d; });
     chain = _mm_fmadd_ps(_mm_mul_ps(d, dx), _mm_cvtepi32_ps(row_sums(sums)), chain);
     if (!Type::kMinimum) return chain;
-    for (int r = 0; r < kRows; ++r) sums[r] = _mm256_madd_epi16(Type::minima(row[r][b]), runs);
+    for (int r = 0; r < kStreamRows; ++r)
+      sums[r] = _mm256_madd_epi16(Type::minima(row[r][b]), runs);
     const __m128 dmin = _mm_mul_ps(four_halves(row, b, Type::minimum), dx);
     return _mm_fmadd_ps(_mm_xor_ps(dmin, _mm_set1_ps(-0.0f)), _mm_cvtepi32_ps(row_sums(sums)),
                         chain);
   }
 };
 
-template <typename Type, typename Step, int kTokens>
-void stream(const MatmulArgs& a) {
-  using Block = typename Type::Block;
-  constexpr int64_t kSegmentBlocks = kSegment / Step::kBlock;
-  const int64_t blocks = a.k / Step::kBlock;
-  MatmulArgs token[kTokens];
-  for (int t = 0; t < kTokens; ++t) {
-    token[t] = a;
-    token[t].xq.q += t * a.xq.q_stride;
-    token[t].xq.d += t * a.xq.d_stride;
-    token[t].xq.s += t * a.xq.s_stride;
-    token[t].out += t * a.out_stride;
-  }
-  for (int64_t r0 = 0; r0 < a.rows; r0 += kRows) {
-    const Block* row[kRows];
-    for (int r = 0; r < kRows; ++r) {  // rows past the end repeat the last one
-      const int64_t index = r0 + r < a.rows ? r0 + r : a.rows - 1;
-      row[r] = reinterpret_cast<const Block*>(a.w + static_cast<size_t>(index) * a.row_bytes);
-    }
-    __m128 total[kTokens] = {};
-    for (int64_t begin = 0; begin < blocks; begin += kSegmentBlocks) {
-      const int64_t end = blocks - begin < kSegmentBlocks ? blocks : begin + kSegmentBlocks;
-      __m128 chain[kTokens] = {};
-      for (int64_t b = begin; b < end; ++b) {
-        prefetch_rows<kRows>(row[0], b, a.row_bytes);
-        for (int t = 0; t < kTokens; ++t) chain[t] = Step::step(row, token[t], b, chain[t]);
-      }
-      for (int t = 0; t < kTokens; ++t) total[t] = _mm_add_ps(total[t], chain[t]);
-    }
-    const int64_t left = a.rows - r0 < kRows ? a.rows - r0 : kRows;
-    for (int t = 0; t < kTokens; ++t) {
-      alignas(16) float sums[kRows];
-      _mm_store_ps(sums, total[t]);
-      for (int64_t r = 0; r < left; ++r) token[t].out[r0 + r] = sums[r];
-    }
-  }
-}
-
-template <typename Type, typename Step>
-bool few_tokens(const MatmulArgs& a) {
-  if (a.tokens < 1 || a.tokens > 4) return false;
-  if (a.tokens == 1) stream<Type, Step, 1>(a);
-  if (a.tokens == 2) stream<Type, Step, 2>(a);
-  if (a.tokens == 3) stream<Type, Step, 3>(a);
-  if (a.tokens == 4) stream<Type, Step, 4>(a);
-  return true;
-}
-
 template <typename Type>
 bool stream32(const MatmulArgs& a) {
-  return few_tokens<Type, Step32<Type>>(a);
+  return stream_few<Type, Step32<Type>>(a);
 }
 template <typename Type>
 bool stream256(const MatmulArgs& a) {
-  return few_tokens<Type, Step256<Type>>(a);
+  return stream_few<Type, Step256<Type>>(a);
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // The panel multiply: 8 weight rows of one segment unpacked so that two registers hold 4 bytes of
 // each row, against up to 4 tokens with the int8 dot product of a lane. Accumulators are int32 per
 // block, combined in f32 in the canonical order; segments are added in order.
-#include "kernels/neon/panel_matmul.h"
+#include "kernels/neon/integer_matmul.h"
 
 #include "kernels/neon/unpack.h"
 

@@ -2,14 +2,17 @@
 #include "kernels/neon/kv_dots.h"
 
 #include "kernels/isa_tables.h"
-#include "kernels/neon/panel_matmul.h"
+#include "kernels/neon/integer_matmul.h"
 #include "kernels/vec/table.inc"
 
 namespace weir::kernels {
 namespace {
 
-/// Any number of tokens goes through panels.
-void integer_matmul(DType type, const MatmulArgs& a) { neon::panel_matmul(type, a); }
+/// A few tokens stream, more go through panels.
+void integer_matmul(DType type, const MatmulArgs& a) {
+  if (neon::stream_matmul(type, a)) return;
+  neon::panel_matmul(type, a);
+}
 
 }  // namespace
 
