@@ -118,7 +118,7 @@ std::string head_of(HttpExchange& exchange, std::optional<size_t> length, bool d
     head += "Connection: keep-alive\r\n";
   if (!exchange.cors_origin.empty())
     head += "Access-Control-Allow-Origin: " + exchange.cors_origin + "\r\nVary: Origin\r\n";
-  for (const auto& [name, value] : reply.headers) head += name + ": " + value + "\r\n";
+  for (const auto& [name, value] : reply.headers) head += fmt::format("{}: {}\r\n", name, value);
   return head + "\r\n";
 }
 
