@@ -31,11 +31,11 @@ std::string template_problem(const Model& model) {
 /// What Weir can do with the model, in words.
 std::vector<std::string> abilities(const Model& model) {
   std::vector<std::string> can = {"run token ids"};
-  if (model.tokenizer() != nullptr) can.push_back("continue text");
+  if (model.tokenizer() != nullptr) can.emplace_back("continue text");
   if (model.tokenizer() != nullptr && !model.chat_template().empty() &&
       template_problem(model).empty())
-    can.push_back("chat");
-  can.push_back("measure speed");
+    can.emplace_back("chat");
+  can.emplace_back("measure speed");
   return can;
 }
 
