@@ -131,6 +131,7 @@ struct HttpServer::Impl {
 
   void close_listener() {
     shut = true;
+    const std::lock_guard lock(closing);  // a second drain() hurries the first
     if (!listening.joinable()) return;
     ::shutdown(acceptor.native_handle(), SHUT_RDWR);  // ends the accept() that waits
     listening.join();
@@ -154,6 +155,7 @@ struct HttpServer::Impl {
   std::list<std::weak_ptr<Connection>> all;
   std::vector<std::thread> threads;
   std::atomic<bool> shut = false;
+  std::mutex closing;
   std::thread listening;
 };
 
