@@ -8,7 +8,8 @@ namespace {
 
 constexpr int64_t kMeasureEvery = 32;  // mixed steps
 constexpr double kFewestAlone = 32;    // tokens; fewer would waste reading the weights
-constexpr double kNewShare = 0.25;     // of a new time in the running mean
+constexpr int64_t kFewest = 4;      // tokens; each step of a long prompt reads its whole KV cache
+constexpr double kNewShare = 0.25;  // of a new time in the running mean
 
 /// Running mean that one hiccup of the machine cannot throw far off.
 void learn(double& mean, double value) {
@@ -39,9 +40,9 @@ int64_t TokenBudget::prompt_tokens(int64_t decoding, int64_t most) {
   const bool known =
       static_cast<size_t>(decoding) < plain_.size() && plain_[static_cast<size_t>(decoding)] > 0;
   if (mixed_ >= kMeasureEvery || plain <= 0 || (!known && mixed_ > 0)) return 0;
-  if (per_token_ <= 0) return std::min<int64_t>(most, 4);
+  if (per_token_ <= 0) return std::min(most, kFewest);
   const double tokens = std::floor((ratio_ - 1) * plain / per_token_);
-  return std::clamp<int64_t>(static_cast<int64_t>(std::min(tokens, 1e9)), 1, most);
+  return std::clamp(static_cast<int64_t>(std::min(tokens, 1e9)), std::min(most, kFewest), most);
 }
 
 void TokenBudget::record(int64_t decoding, int64_t prompt_tokens, double seconds) {
