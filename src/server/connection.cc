@@ -81,16 +81,18 @@ void Connection::say_failed(const std::exception& error) noexcept {
   }
 }
 
-void Connection::close_if_idle() {
-  asio::post(stream_.get_executor(), [self = shared_from_this()] {
+void Connection::close_if_idle(std::shared_ptr<Connection> self) {
+  const auto executor = self->stream_.get_executor();
+  asio::post(executor, [self = std::move(self)] {
     self->closing_ = true;
     boost::system::error_code ignored;
     if (self->idle_) self->stream_.socket().close(ignored);
   });
 }
 
-void Connection::close_now() {
-  asio::post(stream_.get_executor(), [self = shared_from_this()] {
+void Connection::close_now(std::shared_ptr<Connection> self) {
+  const auto executor = self->stream_.get_executor();
+  asio::post(executor, [self = std::move(self)] {
     self->closing_ = true;
     boost::system::error_code ignored;
     self->stream_.socket().close(ignored);
@@ -189,7 +191,9 @@ asio::awaitable<void> Connection::handle(const std::shared_ptr<HttpExchange>& ex
     exchange->reply = answer_to(*exchange, service_);
     co_return;
   }
-  asio::post(workers_, [self = shared_from_this(), exchange] { self->work(*exchange); });
+  asio::post(workers_, [self = shared_from_this(), exchange]() mutable {
+    work(std::move(self), std::move(exchange));
+  });
   while (!exchange->handled) {
     wake_.expires_after(kLookAgain);
     co_await wake_.async_wait(kTuple);
@@ -197,16 +201,20 @@ asio::awaitable<void> Connection::handle(const std::shared_ptr<HttpExchange>& ex
   if (exchange->failure) std::rethrow_exception(exchange->failure);
 }
 
-/// On a worker's thread, which nothing may end.
-void Connection::work(HttpExchange& exchange) noexcept {
+/// On a worker's thread, which nothing may end. Gives both back to the strand: what ends there may
+/// not be ended here.
+void Connection::work(std::shared_ptr<Connection> self,
+                      std::shared_ptr<HttpExchange> exchange) noexcept {
   try {
-    exchange.reply = answer_to(exchange, service_);
+    exchange->reply = answer_to(*exchange, self->service_);
   } catch (...) {
-    exchange.failure = std::current_exception();
+    exchange->failure = std::current_exception();
   }
-  exchange.handled = true;
+  exchange->handled = true;
   try {
-    waker()();
+    const auto executor = self->stream_.get_executor();
+    asio::post(executor,
+               [self = std::move(self), exchange = std::move(exchange)] { self->wake_.cancel(); });
   } catch (const std::exception&) {  // the connection looks again by itself
   }
 }

@@ -31,10 +31,13 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// Serves until the connection is closed. Never throws.
   boost::asio::awaitable<void> run();
 
-  /// Closes the connection if it is between two requests. From any thread.
-  void close_if_idle();
+  // From any thread. The reference goes to the connection's strand, where alone its last one may
+  // end: handlers of its timers may still run there.
+
+  /// Closes the connection if it is between two requests.
+  static void close_if_idle(std::shared_ptr<Connection> self);
   /// Closes it in any case.
-  void close_now();
+  static void close_now(std::shared_ptr<Connection> self);
 
  private:
   template <typename T>
@@ -47,7 +50,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   // Coroutines get what they work on in `exchange`, which outlives them; g++ 12 does not always
   // keep objects that are passed to a coroutine by value.
   awaitable<void> handle(const std::shared_ptr<HttpExchange>& exchange);
-  void work(HttpExchange& exchange) noexcept;
+  static void work(std::shared_ptr<Connection> self,
+                   std::shared_ptr<HttpExchange> exchange) noexcept;
   awaitable<bool> send(HttpExchange& exchange);
   awaitable<bool> send_generation(HttpExchange& exchange);
   awaitable<bool> send_pieces(HttpExchange& exchange);

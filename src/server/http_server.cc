@@ -111,22 +111,23 @@ struct HttpServer::Impl {
     const auto executor = socket.get_executor();
     auto connection = std::make_shared<Connection>(std::move(socket), service, workers);
     service.metrics.connections(++open);
-    const std::shared_ptr<void> counted(nullptr,
-                                        [this](void*) { service.metrics.connections(--open); });
+    std::shared_ptr<void> counted(nullptr, [this](void*) { service.metrics.connections(--open); });
     {
       const std::lock_guard lock(mutex);
       std::erase_if(all, [](const auto& weak) { return weak.expired(); });
       all.push_back(connection);
     }
-    asio::co_spawn(executor, connection->run(),
-                   [counted, connection](const std::exception_ptr&) {});
+    auto serving = connection->run();
+    asio::co_spawn(executor, std::move(serving),
+                   [counted = std::move(counted),
+                    connection = std::move(connection)](const std::exception_ptr&) {});
   }
 
   template <typename Action>
   void for_each(Action action) {
     const std::lock_guard lock(mutex);
     for (const auto& weak : all)
-      if (const auto connection = weak.lock()) action(*connection);
+      if (auto connection = weak.lock()) action(std::move(connection));
   }
 
   void close_listener() {
@@ -169,7 +170,7 @@ HttpServer::HttpServer(const ListenOptions& options, Service& service)
 
 HttpServer::~HttpServer() {
   impl_->close_listener();
-  impl_->for_each([](Connection& connection) { connection.close_now(); });
+  impl_->for_each(Connection::close_now);
   impl_->wait_until_empty(steady_clock::now() + kLastWords);
   impl_->workers.join();
   impl_->context.stop();
@@ -182,11 +183,11 @@ int64_t HttpServer::connections() const { return impl_->open; }
 void HttpServer::drain(double seconds) {
   impl_->service.draining = true;
   impl_->close_listener();
-  impl_->for_each([](Connection& connection) { connection.close_if_idle(); });
+  impl_->for_each(Connection::close_if_idle);
   impl_->service.registry.drain(seconds);
   impl_->wait_until_empty(steady_clock::now() +
                           (seconds > 0 ? kLastWords : std::chrono::seconds(0)));
-  impl_->for_each([](Connection& connection) { connection.close_now(); });
+  impl_->for_each(Connection::close_now);
   impl_->wait_until_empty(steady_clock::now() + std::chrono::milliseconds(500));
 }
 
