@@ -191,8 +191,8 @@ asio::awaitable<void> Connection::handle(const std::shared_ptr<HttpExchange>& ex
     exchange->reply = answer_to(*exchange, service_);
     co_return;
   }
-  asio::post(workers_, [self = shared_from_this(), exchange]() mutable {
-    work(std::move(self), std::move(exchange));
+  asio::post(workers_, [self = shared_from_this(), given = exchange]() mutable {
+    work(std::move(self), std::move(given));
   });
   while (!exchange->handled) {
     wake_.expires_after(kLookAgain);
