@@ -21,8 +21,9 @@ using std::chrono::steady_clock;
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr size_t kReadBytes = 8 << 10;
-constexpr size_t kReadAhead = 64 << 10;     // bytes of later requests that are kept
-constexpr size_t kWriteBytes = 64 << 10;    // handed to the socket at once
+constexpr size_t kReadAhead = 64 << 10;   // bytes of later requests that are kept
+constexpr size_t kWriteBytes = 64 << 10;  // handed to the socket at once
+constexpr int kSocketBytes = 128 << 10;   // the system's share of what a slow reader leaves waiting
 constexpr size_t kLingerBytes = 256 << 10;  // of a refused body, read so that the answer arrives
 constexpr std::chrono::seconds kLingerTime{1};
 constexpr std::chrono::seconds kHeadAfter{5};  // a stream's head goes out even without a token
@@ -52,6 +53,7 @@ Connection::Connection(asio::ip::tcp::socket socket, Service& service, asio::thr
   const auto peer = stream_.socket().remote_endpoint(ignored);
   if (!ignored) peer_ = peer.address().to_string();
   stream_.socket().set_option(asio::ip::tcp::no_delay(true), ignored);
+  stream_.socket().set_option(asio::socket_base::send_buffer_size(kSocketBytes), ignored);
 }
 
 Connection::~Connection() = default;

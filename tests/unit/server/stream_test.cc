@@ -212,9 +212,15 @@ TEST(SlowReader, IsCutWhenItTakesNothing) {
   options.limits.write_stall = 200ms;
   test::TestServer server(options);
   test::Client client(server.port(), 4096);
-  client.send(
-      test::post_bytes("/generate", R"({"prompt":"a","max_tokens":3000000,"stream":true})"));
-  EXPECT_TRUE(soon([&] { return server.server().connections() == 0; }, 20s));
+  // The answer, some bytes for each letter, is more than the system takes for the client.
+  const std::string letters(600'000, 'a');
+  client.send(test::post_bytes("/tokenize", R"({"content":")" + letters + "\"}"));
+  const auto cut = [&] {
+    const auto metrics = test::request(server.port(), "GET", "/metrics");
+    return metrics.body.find("\nweir_slow_readers_cut_total 1\n") != std::string::npos;
+  };
+  EXPECT_TRUE(soon(cut, 20s));
+  EXPECT_TRUE(soon([&] { return server.server().connections() == 0; }));
 }
 
 TEST(Limits, BodiesOverTheLimitGet413) {
