@@ -156,34 +156,15 @@ void run256(const MatmulArgs& a) {
 }  // namespace
 
 void panel_matmul(DType type, const MatmulArgs& a) {
-  switch (type) {
-    case DType::q4_0:
-      return run32<TypeQ4_0>(a);
-    case DType::q4_1:
-      return run32<TypeQ4_1>(a);
-    case DType::q5_0:
-      return run32<TypeQ5_0>(a);
-    case DType::q5_1:
-      return run32<TypeQ5_1>(a);
-    case DType::q8_0:
-      return run32<TypeQ8_0>(a);
-    case DType::iq4_nl:
-      return run32<TypeIQ4_NL>(a);
-    case DType::q2_k:
-      return run256<TypeQ2_K>(a);
-    case DType::q3_k:
-      return run256<TypeQ3_K>(a);
-    case DType::q4_k:
-      return run256<TypeQ4_K>(a);
-    case DType::q5_k:
-      return run256<TypeQ5_K>(a);
-    case DType::q6_k:
-      return run256<TypeQ6_K>(a);
-    case DType::iq4_xs:
-      return run256<TypeIQ4_XS>(a);
-    default:
-      return;
-  }
+  for_block32(type,
+              [&]<typename T>() {
+                run32<T>(a);
+                return true;
+              }) ||
+      for_block256(type, [&]<typename T>() {
+        run256<T>(a);
+        return true;
+      });
 }
 
 }  // namespace weir::kernels::avx2

@@ -95,46 +95,12 @@ struct Step256 {
   }
 };
 
-template <typename Type>
-bool stream32(const MatmulArgs& a) {
-  return stream_few<Type, Step32<Type>>(a);
-}
-template <typename Type>
-bool stream256(const MatmulArgs& a) {
-  return stream_few<Type, Step256<Type>>(a);
-}
-
 }  // namespace
 
 bool stream_matmul(DType type, const MatmulArgs& a) {
-  switch (type) {
-    case DType::q4_0:
-      return stream32<TypeQ4_0>(a);
-    case DType::q4_1:
-      return stream32<TypeQ4_1>(a);
-    case DType::q5_0:
-      return stream32<TypeQ5_0>(a);
-    case DType::q5_1:
-      return a.tokens == 1 && stream32<TypeQ5_1>(a);  // unpacking costs more than its panels
-    case DType::q8_0:
-      return stream32<TypeQ8_0>(a);
-    case DType::iq4_nl:
-      return stream32<TypeIQ4_NL>(a);
-    case DType::q2_k:
-      return stream256<TypeQ2_K>(a);
-    case DType::q3_k:
-      return stream256<TypeQ3_K>(a);
-    case DType::q4_k:
-      return stream256<TypeQ4_K>(a);
-    case DType::q5_k:
-      return stream256<TypeQ5_K>(a);
-    case DType::q6_k:
-      return stream256<TypeQ6_K>(a);
-    case DType::iq4_xs:
-      return stream256<TypeIQ4_XS>(a);
-    default:
-      return false;
-  }
+  if (type == DType::q5_1 && a.tokens > 1) return false;  // unpacking costs more than its panels
+  return for_block32(type, [&]<typename T>() { return stream_few<T, Step32<T>>(a); }) ||
+         for_block256(type, [&]<typename T>() { return stream_few<T, Step256<T>>(a); });
 }
 
 }  // namespace weir::kernels::avx2

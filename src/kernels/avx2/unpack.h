@@ -230,3 +230,5 @@ inline void sub_scales(const typename Type::Block& b, __m256i* out) {
 
 }  // namespace
 }  // namespace weir::kernels
+
+#include "kernels/vec/by_type.inc"

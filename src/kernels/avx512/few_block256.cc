@@ -96,20 +96,7 @@ struct Few {
 }  // namespace
 
 bool few_block256(DType type, const MatmulArgs& a) {
-  switch (type) {
-    case DType::q2_k:
-      return few_tokens<Few<SuperQ2_K>>(a);
-    case DType::q3_k:
-      return few_tokens<Few<SuperQ3_K>>(a);
-    case DType::q4_k:
-      return few_tokens<Few<SuperQ4_K>>(a);
-    case DType::q5_k:
-      return few_tokens<Few<SuperQ5_K>>(a);
-    case DType::q6_k:
-      return few_tokens<Few<SuperQ6_K>>(a);
-    default:
-      return false;
-  }
+  return for_super_block(type, [&]<typename Type>() { return few_tokens<Few<Type>>(a); });
 }
 
 }  // namespace weir::kernels::avx512

@@ -116,22 +116,7 @@ struct Few {
 }  // namespace
 
 bool few_block32(DType type, const MatmulArgs& a) {
-  switch (type) {
-    case DType::q4_0:
-      return few_tokens<Few<TypeQ4_0>>(a);
-    case DType::q4_1:
-      return few_tokens<Few<TypeQ4_1>>(a);
-    case DType::q5_0:
-      return few_tokens<Few<TypeQ5_0>>(a);
-    case DType::q5_1:
-      return few_tokens<Few<TypeQ5_1>>(a);
-    case DType::q8_0:
-      return few_tokens<Few<TypeQ8_0>>(a);
-    case DType::iq4_nl:
-      return few_tokens<Few<TypeIQ4_NL>>(a);
-    default:
-      return false;
-  }
+  return for_block32(type, [&]<typename Type>() { return few_tokens<Few<Type>>(a); });
 }
 
 }  // namespace weir::kernels::avx512

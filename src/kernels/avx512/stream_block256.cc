@@ -141,28 +141,12 @@ void stream(const MatmulArgs& a) {
 }  // namespace
 
 bool stream_block256(DType type, const MatmulArgs& a) {
-  switch (type) {
-    case DType::q2_k:
-      stream<SuperQ2_K>(a);
-      return true;
-    case DType::q3_k:
-      stream<SuperQ3_K>(a);
-      return true;
-    case DType::q4_k:
-      stream<SuperQ4_K>(a);
-      return true;
-    case DType::q5_k:
-      stream<SuperQ5_K>(a);
-      return true;
-    case DType::q6_k:
-      stream<SuperQ6_K>(a);
-      return true;
-    case DType::iq4_xs:
-      stream<SuperIQ4_XS>(a);
-      return true;
-    default:
-      return false;
-  }
+  const auto run = [&]<typename Type>() {
+    stream<Type>(a);
+    return true;
+  };
+  if (type == DType::iq4_xs) return run.template operator()<SuperIQ4_XS>();
+  return for_super_block(type, run);
 }
 
 }  // namespace weir::kernels::avx512

@@ -84,28 +84,10 @@ void stream(const MatmulArgs& a) {
 }  // namespace
 
 bool stream_block32(DType type, const MatmulArgs& a) {
-  switch (type) {
-    case DType::q4_0:
-      stream<TypeQ4_0>(a);
-      return true;
-    case DType::q4_1:
-      stream<TypeQ4_1>(a);
-      return true;
-    case DType::q5_0:
-      stream<TypeQ5_0>(a);
-      return true;
-    case DType::q5_1:
-      stream<TypeQ5_1>(a);
-      return true;
-    case DType::q8_0:
-      stream<TypeQ8_0>(a);
-      return true;
-    case DType::iq4_nl:
-      stream<TypeIQ4_NL>(a);
-      return true;
-    default:
-      return false;
-  }
+  return for_block32(type, [&]<typename Type>() {
+    stream<Type>(a);
+    return true;
+  });
 }
 
 }  // namespace weir::kernels::avx512

@@ -225,5 +225,24 @@ struct SuperQ3_K : Planes {
   }
 };
 
+/// run.operator()<Type>() with one of the descriptions above; false for other types.
+template <typename Run>
+inline bool for_super_block(DType type, Run run) {
+  switch (type) {
+    case DType::q2_k:
+      return run.template operator()<SuperQ2_K>();
+    case DType::q3_k:
+      return run.template operator()<SuperQ3_K>();
+    case DType::q4_k:
+      return run.template operator()<SuperQ4_K>();
+    case DType::q5_k:
+      return run.template operator()<SuperQ5_K>();
+    case DType::q6_k:
+      return run.template operator()<SuperQ6_K>();
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 }  // namespace weir::kernels

@@ -121,3 +121,5 @@ struct TypeIQ4_XS {
 
 }  // namespace
 }  // namespace weir::kernels
+
+#include "kernels/vec/by_type.inc"

@@ -190,34 +190,15 @@ void run(const MatmulArgs& a) {
 }  // namespace
 
 void panel_matmul(DType type, const MatmulArgs& a) {
-  switch (type) {
-    case DType::q4_0:
-      return run<TypeQ4_0, 32>(a);
-    case DType::q4_1:
-      return run<TypeQ4_1, 32>(a);
-    case DType::q5_0:
-      return run<TypeQ5_0, 32>(a);
-    case DType::q5_1:
-      return run<TypeQ5_1, 32>(a);
-    case DType::q8_0:
-      return run<TypeQ8_0, 32>(a);
-    case DType::iq4_nl:
-      return run<TypeIQ4_NL, 32>(a);
-    case DType::q2_k:
-      return run<TypeQ2_K, 256>(a);
-    case DType::q3_k:
-      return run<TypeQ3_K, 256>(a);
-    case DType::q4_k:
-      return run<TypeQ4_K, 256>(a);
-    case DType::q5_k:
-      return run<TypeQ5_K, 256>(a);
-    case DType::q6_k:
-      return run<TypeQ6_K, 256>(a);
-    case DType::iq4_xs:
-      return run<TypeIQ4_XS, 256>(a);
-    default:
-      return;
-  }
+  for_block32(type,
+              [&]<typename T>() {
+                run<T, 32>(a);
+                return true;
+              }) ||
+      for_block256(type, [&]<typename T>() {
+        run<T, 256>(a);
+        return true;
+      });
 }
 
 }  // namespace weir::kernels::neon
