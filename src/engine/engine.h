@@ -132,6 +132,9 @@ class Engine {
   /// both lengths; unavailable when the queue is full or the engine is draining.
   virtual void submit(Request request, EventSink sink) = 0;
 
+  /// Throws unavailable where submit() would now, whatever the request. Takes no time.
+  virtual void check_room() const = 0;
+
   /// Runs a request to its end and calls `on_event` for every step, on the calling thread. Throws
   /// as submit() does, and what ended the request (numeric when the model gives NaN or infinity).
   /// Exceptions of `on_event` pass through and end the request.

@@ -118,13 +118,18 @@ std::unique_ptr<Job> NativeEngine::prepare(Request request, EventSink sink) cons
 }
 
 void NativeEngine::check_room() const {
+  const std::lock_guard lock(mutex_);
+  room_or_throw();
+}
+
+void NativeEngine::room_or_throw() const {
   if (draining_) fail(Code::unavailable, "the engine is shutting down and takes no more requests");
   if (in_flight_ >= most_requests_)
     fail(Code::unavailable, "{} requests run or wait already; try again later", in_flight_);
 }
 
 void NativeEngine::admit() {
-  check_room();
+  room_or_throw();
   ++in_flight_;
 }
 
@@ -140,10 +145,7 @@ void NativeEngine::enqueue(std::unique_ptr<Job> job) {
 }
 
 void NativeEngine::submit(Request request, EventSink sink) {
-  {
-    const std::lock_guard lock(mutex_);
-    check_room();  // before the prompt costs anything: under overload most are refused
-  }
+  check_room();  // before the prompt costs anything: under overload most are refused
   enqueue(prepare(std::move(request), std::move(sink)));
 }
 

@@ -22,6 +22,7 @@ class NativeEngine : public Engine {
 
   const Capabilities& capabilities() const override { return capabilities_; }
   void submit(Request request, EventSink sink) override;
+  void check_room() const override;
   Statistics run(const Request& request, const EventSink& on_event) override;
   std::vector<int32_t> tokenize(const Request& request) const override;
   std::string detokenize(std::span<const int32_t> tokens) const override;
@@ -34,8 +35,8 @@ class NativeEngine : public Engine {
   using Jobs = std::vector<std::unique_ptr<Job>>;
 
   std::unique_ptr<Job> prepare(Request request, EventSink sink) const;
-  void check_room() const;  // throws unavailable where admit() would; with mutex_ held
-  void admit();             // counts one more request, or throws unavailable; with mutex_ held
+  void room_or_throw() const;  // check_room() with mutex_ held
+  void admit();                // counts one more request, or throws unavailable; with mutex_ held
   void enqueue(std::unique_ptr<Job> job);
   void adopt(std::unique_ptr<Job> job) noexcept;
   void serve();  // the body of thread_

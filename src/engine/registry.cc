@@ -128,6 +128,13 @@ ModelRegistry::Entry& ModelRegistry::find_or_throw(std::string_view name) {
        is_plain_name(name) ? name : "(not a plain name)", fmt::join(names, ", "));
 }
 
+void ModelRegistry::check_room() {
+  const std::lock_guard lock(mutex_);
+  if (entries_.size() != 1 || !options_.folder.empty()) return;
+  const Entry& entry = entries_.begin()->second;
+  if (entry.state == State::ready) entry.engine->check_room();
+}
+
 bool ModelRegistry::knows(std::string_view name) {
   const std::lock_guard lock(mutex_);
   return find(name) != nullptr;

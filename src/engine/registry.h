@@ -104,6 +104,10 @@ class ModelRegistry {
   /// unavailable when it does not fit beside the models in use; what opening it throws.
   ModelLease acquire(std::string_view name);
 
+  /// Where one model is all there is, throws what its engine would say to one more request
+  /// (Engine::check_room); else nothing is known before a request is read. Takes no time.
+  void check_room();
+
   /// Whether acquire() knows the name, without loading.
   bool knows(std::string_view name);
 

@@ -193,6 +193,7 @@ asio::awaitable<void> Connection::handle(const std::shared_ptr<HttpExchange>& ex
     exchange->reply = answer_to(*exchange, service_);
     co_return;
   }
+  if (exchange->route->place == Place::queue && refuse_without_room(*exchange, service_)) co_return;
   asio::post(workers_, [self = shared_from_this(), given = exchange]() mutable {
     work(std::move(self), std::move(given));
   });

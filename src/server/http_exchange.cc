@@ -86,6 +86,16 @@ void check_request(const RequestParser& parser, HttpExchange& exchange, Service&
   throw ApiError(404, "not_found_error", "there is no such route; docs/api.md lists them");
 }
 
+bool refuse_without_room(HttpExchange& exchange, Service& service) {
+  try {
+    service.registry.check_room();
+    return false;
+  } catch (const Error&) {
+    exchange.reply = error_reply(api_error_of(std::current_exception()), exchange.shape);
+    return true;
+  }
+}
+
 Reply answer_to(HttpExchange& exchange, Service& service) {
   if (exchange.route == nullptr) return preflight();
   try {

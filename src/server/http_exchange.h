@@ -47,6 +47,10 @@ void parse_head(RequestParser& parser, std::string_view head, const ServerLimits
 /// key, rate, method, route.
 void check_request(const RequestParser& parser, HttpExchange& exchange, Service& service);
 
+/// Whether the engine is known to take no more requests; then the reply says so. At the cost of no
+/// other thread and no look at the body: under overload most requests end here.
+bool refuse_without_room(HttpExchange& exchange, Service& service);
+
 /// The handler's reply, or its error as one.
 Reply answer_to(HttpExchange& exchange, Service& service);
 

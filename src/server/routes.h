@@ -18,6 +18,7 @@ enum class Access {
 enum class Place {
   connection,  // at once, on the connection's thread: never blocks
   worker,      // may load models, tokenize, wait
+  queue,  // on a worker, into an engine's queue: refused at once where that is known to be full
 };
 using Handler = Reply (*)(HttpRequest&, Service&);
 

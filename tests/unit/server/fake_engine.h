@@ -75,15 +75,20 @@ class FakeEngine : public Engine {
     job.request = std::move(request);
     job.sink = std::move(sink);
     job.start = std::chrono::steady_clock::now();
+    check_room();
     {
       const std::lock_guard lock(mutex_);
-      if (draining_) fail(Code::unavailable, "the engine is shutting down");
-      if (static_cast<int64_t>(jobs_.size()) >= options_.most_requests)
-        fail(Code::unavailable, "{} requests run or wait already", jobs_.size());
       last_request = job.request;
       jobs_.push_back(std::move(job));
     }
     changed_.notify_all();
+  }
+
+  void check_room() const override {
+    const std::lock_guard lock(mutex_);
+    if (draining_) fail(Code::unavailable, "the engine is shutting down");
+    if (static_cast<int64_t>(jobs_.size()) >= options_.most_requests)
+      fail(Code::unavailable, "{} requests run or wait already", jobs_.size());
   }
 
   Statistics run(const Request&, const EventSink&) override {
