@@ -162,6 +162,26 @@ TEST(Stream, RequestTimesEnd) {
   EXPECT_THAT(stream.body, HasSubstr("\"finish_reason\":\"timeout\""));
 }
 
+TEST(Stream, TheOnlyModelsFullQueueRefusesBeforeBodiesAreParsed) {
+  test::TestServerOptions options;
+  options.engine.most_requests = 1;
+  options.engine.step = 20ms;
+  for (const bool alone : {true, false}) {
+    if (alone)
+      options.models = {{"fake", "", true}};
+    else
+      options.models = test::TestServerOptions().models;
+    test::TestServer server(options);
+    test::Client first(server.port());
+    first.send(test::post_bytes("/generate", R"({"prompt":"a","max_tokens":100})"));
+    ASSERT_TRUE(soon([&] { return server.engine().counters().running == 1; }));
+    const auto r = test::request(server.port(), "POST", "/v1/completions", "no JSON");
+    EXPECT_EQ(r.status, alone ? 503 : 400);
+    EXPECT_EQ(r.header("Retry-After"), alone ? "1" : "");
+    EXPECT_EQ(test::request(server.port(), "POST", "/tokenize", R"({"content":"a"})").status, 200);
+  }
+}
+
 TEST(Disconnect, CancelsAtEveryPlace) {
   test::TestServerOptions options;
   options.engine.step = 2ms;

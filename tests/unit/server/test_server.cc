@@ -28,7 +28,7 @@ TestServer::TestServer(TestServerOptions options)
              const std::lock_guard lock(text->first);
              text->second += line;
            }),
-      registry_({{"fake", "", true}, {"other", "", false}},
+      registry_(options.models,
                 [engine = options.engine](const ModelSource&) { return fake_model(engine); }, {}),
       service_(registry_, metrics_, log_, KeyRing(options.keys), options.hosts, options.limits,
                "9.9.9") {

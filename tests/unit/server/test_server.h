@@ -15,6 +15,7 @@ namespace weir::test {
 
 struct TestServerOptions {
   FakeOptions engine;
+  std::vector<ModelSource> models = {{"fake", "", true}, {"other", "", false}};
   std::vector<std::string> keys;
   HostPolicy hosts;
   ServerLimits limits;
