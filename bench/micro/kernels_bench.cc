@@ -25,8 +25,8 @@ constexpr int64_t kInputs = 4096;
 struct Shape {
   int64_t rows, k;
 };
-/// Of TinyLlama-1.1B: keys, queries, gate and up, down. The first fits a second cache, its head
-/// none.
+/// Of TinyLlama-1.1B: keys, queries, gate and up, down; then the head. The first fits a second
+/// cache, the last no cache.
 constexpr Shape kShapes[] = {{256, 2048}, {2048, 2048}, {5632, 2048}, {2048, 5632}};
 constexpr Shape kMemoryShape = {32000, 2048};
 
