@@ -1,6 +1,7 @@
-// Attention alone, deep in a context, for each type of the KV cache: one token, one KV head, the
-// group of queries that share it, 16384 positions. One thread. Pages of all layers and heads lie
-// between two pages of this head, as in a model, so the cache does not hold them.
+// Attention alone, deep in a context, for each type of the KV cache: one token or a prompt's block
+// of sixteen, one KV head, the group of queries that share it, 16384 positions. One thread. Pages
+// of all layers and heads lie between two pages of this head, as in a model, so the cache does not
+// hold them.
 //
 //   kv_types_bench --benchmark_filter=avx512
 #include <benchmark/benchmark.h>
@@ -54,7 +55,7 @@ void fill_part(std::mt19937& random, DType type, KvPart part, int64_t dim, std::
 }
 
 void attention(benchmark::State& state, const KernelTable& table, DType type) {
-  const int64_t dim = state.range(0), group = state.range(1);
+  const int64_t dim = state.range(0), group = state.range(1), tokens = state.range(2);
   const size_t part = weir::kernels::kv_part_bytes(type, dim);
   const size_t page_bytes = 2 * part * kHeads;
   Buffer pool(page_bytes * kPages);
@@ -70,9 +71,11 @@ void attention(benchmark::State& state, const KernelTable& table, DType type) {
     for (int64_t h = 0; h < kHeads; ++h)
       std::memcpy(page + 2 * part * static_cast<size_t>(h), pool.data(), 2 * part);
   }
-  std::vector<float> queries(static_cast<size_t>(group * dim)), out(queries.size());
+  std::vector<float> queries(static_cast<size_t>(tokens * group * dim)), out(queries.size());
   for (float& value : queries) value = std::normal_distribution<float>()(random);
-  const int32_t position = kDepth - 1;
+  std::vector<int32_t> positions;
+  for (int64_t t = 0; t < tokens; ++t)
+    positions.push_back(static_cast<int32_t>(kDepth - tokens + t));
   Buffer scratch(weir::kernels::kAttentionScratch);
   weir::kernels::AttentionArgs args;
   args.pages = pages.data();
@@ -80,8 +83,8 @@ void attention(benchmark::State& state, const KernelTable& table, DType type) {
   args.head_dim = args.value_dim = dim;
   args.q = queries.data();
   args.q_stride = args.out_stride = group * dim;
-  args.positions = &position;
-  args.tokens = 1;
+  args.positions = positions.data();
+  args.tokens = tokens;
   args.group = group;
   args.scale = 0.1f;
   args.out = out.data();
@@ -95,6 +98,9 @@ void attention(benchmark::State& state, const KernelTable& table, DType type) {
     benchmark::ClobberMemory();
   }
   state.SetBytesProcessed(state.iterations() * static_cast<int64_t>(2 * part) * kPages);
+  state.counters["GFLOPS"] = benchmark::Counter(
+      4e-9 * static_cast<double>(tokens * group * dim * kDepth * state.iterations()),
+      benchmark::Counter::kIsRate);
 }
 
 }  // namespace
@@ -106,15 +112,16 @@ int main(int argc, char** argv) {
     if (table == &weir::kernels::ref_table()) continue;
     for (const int64_t dim : {64, 128})
       for (const int64_t group : {4, 8})
-        for (const DType type : {DType::f16, DType::q8_0, DType::q4_0}) {
-          const std::string name =
-              fmt::format("attention_16k/{}/{}", table->isa, weir::info(type).name);
-          benchmark::RegisterBenchmark(
-              name.c_str(),
-              [table, type](benchmark::State& state) { attention(state, *table, type); })
-              ->Args({dim, group})
-              ->Unit(benchmark::kMicrosecond);
-        }
+        for (const DType type : {DType::f16, DType::q8_0, DType::q4_0})
+          for (const int64_t tokens : {1, 16}) {
+            const std::string name =
+                fmt::format("attention_16k/{}/{}", table->isa, weir::info(type).name);
+            benchmark::RegisterBenchmark(
+                name.c_str(),
+                [table, type](benchmark::State& state) { attention(state, *table, type); })
+                ->Args({dim, group, tokens})
+                ->Unit(benchmark::kMicrosecond);
+          }
   }
   benchmark::RunSpecifiedBenchmarks();
   return 0;

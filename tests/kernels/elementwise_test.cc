@@ -89,6 +89,22 @@ TEST(Elementwise, RopeSoftmaxSoftcapHalfEqualRef) {
   });
 }
 
+// The others are so small beside the first that the sum is 1: softmax gives exp itself, down to the
+// smallest subnormal numbers and below them.
+TEST(Elementwise, ExpEqualsRefWhereItIsSubnormal) {
+  std::vector<float> x(4001);
+  for (size_t i = 1; i < x.size(); ++i) x[i] = -80.0f - 0.0065f * static_cast<float>(i);
+  auto expected = x;
+  kernels::ref_table().softmax(expected.data(), static_cast<int64_t>(x.size()));
+  ASSERT_EQ(expected[0], 1.0f);
+  ASSERT_EQ(expected.back(), 0.0f);
+  for (const KernelTable* table : test::fast_tables()) {
+    auto found = x;
+    table->softmax(found.data(), static_cast<int64_t>(x.size()));
+    EXPECT_TRUE(test::all_same(expected, found)) << table->isa;
+  }
+}
+
 TEST(Elementwise, QuantisationEqualsRef) {
   std::mt19937 rng(4);
   for (const KernelTable* table : test::fast_tables())

@@ -89,12 +89,19 @@ inline Vec nearest(Vec x) {
   return {_mm256_round_ps(x.a, mode), _mm256_round_ps(x.b, mode)};
 }
 inline Vec floor_of(Vec x) { return {_mm256_floor_ps(x.a), _mm256_floor_ps(x.b)}; }
-inline __m256 pow2_half(__m256 n) {
-  const __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-  return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
+inline __m256 pow2_half(__m256i n) {
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(n, _mm256_set1_epi32(127)), 23));
 }
-/// 2^n for integral n in [-126, 127].
-inline Vec pow2(Vec n) { return {pow2_half(n.a), pow2_half(n.b)}; }
+inline __m256 scale_pow2_half(__m256 p, __m256 n) {
+  const __m256i all = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(all, 1);
+  const __m256 first = _mm256_mul_ps(p, pow2_half(half));
+  return _mm256_mul_ps(first, pow2_half(_mm256_sub_epi32(all, half)));
+}
+/// p * 2^n for integral n, in two steps: each is in [-126, 127], of which only the second can
+/// round.
+inline Vec scale_pow2(Vec p, Vec n) {
+  return {scale_pow2_half(p.a, n.a), scale_pow2_half(p.b, n.b)};
+}
 
 /// The canonical reduction tree: i with i + 8, i + 4, i + 2, i + 1.
 inline float reduce(Vec x) {
@@ -126,7 +133,7 @@ inline Vec reduce_four(const Vec* x, Join join) {
   const __m256 twice = _mm256_set_m128(lanes, lanes);
   return {twice, twice};
 }
-/// Lane i: reduce(x[i]), reduce_max(x[i]), of kQueryTile vectors.
+/// Lane i: reduce(x[i]), reduce_max(x[i]), of kQuantisedQueries vectors.
 inline Vec reduce_tile(const Vec* x) {
   return reduce_four(x, [](__m256 a, __m256 b) { return _mm256_add_ps(a, b); });
 }
@@ -181,9 +188,9 @@ constexpr int64_t kProbeDotOps = 64;
 // Tile of the float matmul: rows x tokens held in registers.
 constexpr int kTileRows = 2;
 constexpr int kTileTokens = 2;
-// Queries that share one pass over a KV page.
-constexpr int kQueryTile = 4;
-constexpr int kSharedLoads = 1;
+// Queries that share one pass over a KV page: of floats, of quantised numbers.
+constexpr int kRealQueries = 4;
+constexpr int kQuantisedQueries = 4;
 
 }  // namespace
 }  // namespace weir::kernels

@@ -70,11 +70,9 @@ inline Vec nearest(Vec a) {
 inline Vec floor_of(Vec a) {
   return {_mm512_roundscale_ps(a.v, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC)};
 }
-/// 2^n for integral n in [-126, 127].
-inline Vec pow2(Vec n) {
-  const __m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(n.v), _mm512_set1_epi32(127));
-  return {_mm512_castsi512_ps(_mm512_slli_epi32(e, 23))};
-}
+/// p * 2^n for integral n, rounded once: canonical exp scales in two steps, of which only the
+/// second can round.
+inline Vec scale_pow2(Vec p, Vec n) { return {_mm512_scalef_ps(p.v, n.v)}; }
 
 /// The canonical reduction tree: i with i + 8, i + 4, i + 2, i + 1.
 inline float reduce(Vec a) {
@@ -103,7 +101,7 @@ inline Vec reduce_eight(const Vec* x, Join join) {
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 4, 8, 12, 1, 5, 9, 13);
   return {_mm512_permutexvar_ps(order, one)};
 }
-/// Lane i: reduce(x[i]), reduce_max(x[i]), of kQueryTile vectors.
+/// Lane i: reduce(x[i]), reduce_max(x[i]), of kQuantisedQueries vectors.
 inline Vec reduce_tile(const Vec* x) {
   return reduce_eight(x, [](__m512 a, __m512 b) { return _mm512_add_ps(a, b); });
 }
@@ -142,9 +140,9 @@ constexpr int64_t kProbeDotOps = 128;
 // Tile of the float matmul: rows x tokens held in registers.
 constexpr int kTileRows = 4;
 constexpr int kTileTokens = 6;
-// Queries that share one pass over a KV page.
-constexpr int kQueryTile = 8;
-constexpr int kSharedLoads = 2;
+// Queries that share one pass over a KV page: of floats, of quantised numbers.
+constexpr int kRealQueries = 16;
+constexpr int kQuantisedQueries = 8;
 
 }  // namespace
 }  // namespace weir::kernels

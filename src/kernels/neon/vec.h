@@ -102,11 +102,15 @@ inline Vec nearest(Vec a) {
 inline Vec floor_of(Vec a) {
   return each([&](int i) { return vrndmq_f32(a.v[i]); });
 }
-/// 2^n for integral n in [-126, 127].
-inline Vec pow2(Vec n) {
+inline float32x4_t pow2(int32x4_t n) {
+  return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)), 23));
+}
+/// p * 2^n for integral n, in two steps: each is in [-126, 127], of which only the second can
+/// round.
+inline Vec scale_pow2(Vec p, Vec n) {
   return each([&](int i) {
-    const int32x4_t e = vaddq_s32(vcvtnq_s32_f32(n.v[i]), vdupq_n_s32(127));
-    return vreinterpretq_f32_s32(vshlq_n_s32(e, 23));
+    const int32x4_t all = vcvtnq_s32_f32(n.v[i]), half = vshrq_n_s32(all, 1);
+    return vmulq_f32(vmulq_f32(p.v[i], pow2(half)), pow2(vsubq_s32(all, half)));
   });
 }
 
@@ -124,7 +128,7 @@ inline float reduce_max(Vec a) {
   return top;
 }
 
-/// Lane i: reduce(x[i]), reduce_max(x[i]), of kQueryTile vectors.
+/// Lane i: reduce(x[i]), reduce_max(x[i]), of kQuantisedQueries vectors.
 inline Vec reduce_tile(const Vec* x) {
   const float lanes[16] = {reduce(x[0]), reduce(x[1]), reduce(x[2]), reduce(x[3])};
   return load(lanes);
@@ -167,9 +171,9 @@ constexpr int64_t kProbeDotOps = 32;
 // Tile of the float matmul: rows x tokens held in registers.
 constexpr int kTileRows = 2;
 constexpr int kTileTokens = 2;
-// Queries that share one pass over a KV page.
-constexpr int kQueryTile = 4;
-constexpr int kSharedLoads = 1;
+// Queries that share one pass over a KV page: of floats, of quantised numbers.
+constexpr int kRealQueries = 4;
+constexpr int kQuantisedQueries = 4;
 
 }  // namespace
 }  // namespace weir::kernels
