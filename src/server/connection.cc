@@ -133,8 +133,10 @@ asio::awaitable<bool> Connection::serve_one() {
     co_return false;
   }
   exchange.request.body = std::move(parser.get().body());
-  watch(exchange.request.cancelled);
-  co_await handle(shared);
+  if (!answered_at_once(exchange)) {
+    watch(exchange.request.cancelled);
+    co_await handle(shared);
+  }
   bool ok = false;
   if (exchange.reply.generation)
     ok = co_await send_generation(exchange);
@@ -188,12 +190,15 @@ asio::awaitable<bool> Connection::read_body(RequestParser& parser, HttpExchange&
   co_return true;
 }
 
-asio::awaitable<void> Connection::handle(const std::shared_ptr<HttpExchange>& exchange) {
-  if (exchange->route == nullptr || exchange->route->place == Place::connection) {
-    exchange->reply = answer_to(*exchange, service_);
-    co_return;
+bool Connection::answered_at_once(HttpExchange& exchange) {
+  if (exchange.route == nullptr || exchange.route->place == Place::connection) {
+    exchange.reply = answer_to(exchange, service_);
+    return true;
   }
-  if (exchange->route->place == Place::queue && refuse_without_room(*exchange, service_)) co_return;
+  return exchange.route->place == Place::queue && refuse_without_room(exchange, service_);
+}
+
+asio::awaitable<void> Connection::handle(const std::shared_ptr<HttpExchange>& exchange) {
   asio::post(workers_, [self = shared_from_this(), given = exchange]() mutable {
     work(std::move(self), std::move(given));
   });

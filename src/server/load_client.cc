@@ -48,6 +48,8 @@ class AnswerReader {
   }
 
   bool is_done() const { return parser_.is_done(); }
+  bool has_begun() const { return parser_.got_some(); }
+  bool keeps_alive() const { return parser_.is_done() && parser_.keep_alive(); }
   bool is_stream() const {
     return parser_.is_header_done() && parser_.get().result() == http::status::ok;
   }
@@ -125,14 +127,10 @@ class AnswerReader {
   bool done_ = false;
 };
 
-asio::awaitable<void> talk(const LoadTarget& target,
-                           const asio::ip::tcp::resolver::results_type& addresses,
-                           const Exchange& exchange, steady_clock::time_point start,
-                           ExchangeResult& result) {
-  const auto executor = co_await asio::this_coro::executor;
-  const auto patience = nanoseconds(target.patience_seconds);
-  asio::ip::tcp::socket socket(executor);
-  if (exchange.bytes_per_second > 0) {  // before connecting: the window follows from it
+asio::awaitable<beast::tcp_stream> connect(const asio::ip::tcp::resolver::results_type& addresses,
+                                           bool slow) {
+  asio::ip::tcp::socket socket(co_await asio::this_coro::executor);
+  if (slow) {  // before connecting: the window follows from it
     socket.open(addresses.begin()->endpoint().protocol());
     socket.set_option(asio::socket_base::receive_buffer_size(kSlowReceiveBuffer));
     co_await socket.async_connect(addresses.begin()->endpoint(), asio::use_awaitable);
@@ -140,29 +138,47 @@ asio::awaitable<void> talk(const LoadTarget& target,
     co_await asio::async_connect(socket, addresses, asio::use_awaitable);
   }
   socket.set_option(asio::ip::tcp::no_delay(true));
-  beast::tcp_stream stream(std::move(socket));
-  stream.expires_after(patience);
+  co_return beast::tcp_stream(std::move(socket));
+}
 
+http::request<http::string_body> request_of(const LoadTarget& target, const Exchange& exchange) {
   http::request<http::string_body> request{http::verb::post, exchange.path, 11};
   request.set(http::field::host, target.host + ":" + target.port);
   request.set(http::field::content_type, "application/json");
-  request.set(http::field::connection, "close");
   if (!target.key.empty()) request.set(http::field::authorization, "Bearer " + target.key);
   request.body() = exchange.body;
   request.prepare_payload();
-  co_await http::async_write(stream, request, asio::use_awaitable);
+  return request;
+}
+
+enum class After {
+  close,
+  keep,
+  stale
+};  // stale: the server had closed it before it was used again
+
+/// Asks and reads the answer; says what becomes of the connection.
+asio::awaitable<After> ask(beast::tcp_stream& stream, const LoadTarget& target,
+                           const Exchange& exchange, ExchangeResult& result,
+                           steady_clock::time_point start) {
+  const auto patience = nanoseconds(target.patience_seconds);
+  const auto request = request_of(target, exchange);
+  beast::error_code error;
+  stream.expires_after(patience);
+  co_await http::async_write(stream, request, asio::redirect_error(asio::use_awaitable, error));
+  if (error) co_return After::stale;
 
   AnswerReader reader(result, start);
   beast::flat_buffer buffer;
-  asio::steady_timer timer(executor);
+  asio::steady_timer timer(stream.get_executor());
   const size_t most =
       exchange.bytes_per_second > 0 ? static_cast<size_t>(exchange.bytes_per_second) : kReadBytes;
   while (!reader.is_done()) {
     stream.expires_after(patience);
-    beast::error_code error;
     const size_t bytes =
         co_await stream.async_read_some(buffer.prepare(std::min(most, kReadBytes)),
                                         asio::redirect_error(asio::use_awaitable, error));
+    if (error && error != beast::error::timeout && !reader.has_begun()) co_return After::stale;
     if (error == asio::error::eof)
       reader.end_of_file();
     else if (error)
@@ -173,7 +189,7 @@ asio::awaitable<void> talk(const LoadTarget& target,
         reader.pieces() >= exchange.leave_after_pieces && !reader.is_done()) {
       result.status = 200;
       result.end = ExchangeEnd::left;
-      co_return;
+      co_return After::close;
     }
     if (exchange.bytes_per_second > 0) {
       timer.expires_after(std::chrono::seconds(1));
@@ -181,6 +197,7 @@ asio::awaitable<void> talk(const LoadTarget& target,
     }
   }
   reader.finish();
+  co_return reader.keeps_alive() && buffer.size() == 0 ? After::keep : After::close;
 }
 
 }  // namespace
@@ -209,13 +226,27 @@ LoadTarget parse_load_url(const std::string& url) {
   return target;
 }
 
-asio::awaitable<ExchangeResult> run_exchange(LoadTarget target,
-                                             asio::ip::tcp::resolver::results_type addresses,
-                                             Exchange exchange) {
+asio::awaitable<void> LoadClient::talk(const Exchange& exchange, ExchangeResult& result,
+                                       steady_clock::time_point start) {
+  const bool slow = exchange.bytes_per_second > 0;
+  if (!slow && !idle_.empty()) {
+    beast::tcp_stream used = std::move(idle_.back());
+    idle_.pop_back();
+    const After after = co_await ask(used, target_, exchange, result, start);
+    if (after == After::keep) idle_.push_back(std::move(used));
+    if (after != After::stale) co_return;
+  }
+  beast::tcp_stream stream = co_await connect(addresses_, slow);
+  const After after = co_await ask(stream, target_, exchange, result, start);
+  if (after == After::stale) fail(Code::io, "the connection ended before the answer");
+  if (after == After::keep && !slow) idle_.push_back(std::move(stream));
+}
+
+asio::awaitable<ExchangeResult> LoadClient::run(Exchange exchange) {
   ExchangeResult result;
   const auto start = steady_clock::now();
   try {
-    co_await talk(target, addresses, exchange, start, result);
+    co_await talk(exchange, result, start);
   } catch (const std::exception& error) {
     result.end = ExchangeEnd::failed;
     result.error = error.what();

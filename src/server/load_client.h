@@ -1,10 +1,14 @@
-// One streamed request as a client makes it: connects, asks, reads at a given pace, perhaps leaves
-// early. Owns the socket and the times; refuses to know plans and statistics.
+// Streamed requests as a client makes them: connects or uses a connection again, asks, reads at a
+// given pace, perhaps leaves early. Owns the sockets and the times; refuses to know plans and
+// statistics.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <chrono>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace weir {
@@ -37,9 +41,26 @@ struct ExchangeResult {
   std::vector<double> gaps;  // seconds between two pieces with text
 };
 
-/// Never throws for what the network or the server does: that is a failed result. A stream is
-/// finished when it had a finish_reason and [DONE]. 429 and 503 with Retry-After are shed.
-boost::asio::awaitable<ExchangeResult> run_exchange(
-    LoadTarget target, boost::asio::ip::tcp::resolver::results_type addresses, Exchange exchange);
+/// Asks one server, as often and as many at a time as wanted, on the executor that it is awaited
+/// on.
+class LoadClient {
+ public:
+  LoadClient(LoadTarget target, boost::asio::ip::tcp::resolver::results_type addresses)
+      : target_(std::move(target)), addresses_(std::move(addresses)) {}
+
+  /// Never throws for what the network or the server does: that is a failed result. A stream is
+  /// finished when it had a finish_reason and [DONE]. 429 and 503 with Retry-After are shed. Uses a
+  /// connection that an earlier answer has left open, as clients do; one that the server has closed
+  /// meanwhile is replaced.
+  boost::asio::awaitable<ExchangeResult> run(Exchange exchange);
+
+ private:
+  boost::asio::awaitable<void> talk(const Exchange& exchange, ExchangeResult& result,
+                                    std::chrono::steady_clock::time_point start);
+
+  const LoadTarget target_;
+  const boost::asio::ip::tcp::resolver::results_type addresses_;
+  std::vector<boost::beast::tcp_stream> idle_;  // the last used at the end
+};
 
 }  // namespace weir
