@@ -47,10 +47,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   awaitable<bool> serve_one();
   awaitable<std::optional<size_t>> read_head();
   awaitable<bool> read_body(RequestParser& parser, HttpExchange& exchange);
-  // Coroutines get what they work on in `exchange`, which outlives them; g++ 12 does not always
-  // keep objects that are passed to a coroutine by value.
   /// Without a worker: what needs none, and refusals of a full queue.
   bool answered_at_once(HttpExchange& exchange);
+  // Coroutines get what they work on in `exchange`, which outlives them; g++ 12 does not always
+  // keep objects that are passed to a coroutine by value.
   awaitable<void> handle(const std::shared_ptr<HttpExchange>& exchange);
   static void work(std::shared_ptr<Connection> self,
                    std::shared_ptr<HttpExchange> exchange) noexcept;

@@ -29,6 +29,7 @@ using std::chrono::steady_clock;
 constexpr size_t kReadBytes = 16 << 10;
 constexpr int kSlowReceiveBuffer = 4 << 10;
 constexpr uint64_t kLargestAnswer = uint64_t{256} << 20;
+constexpr std::chrono::seconds kIdleMost{2};  // servers close what is idle for longer
 
 double since(steady_clock::time_point start) {
   return std::chrono::duration<double>(steady_clock::now() - start).count();
@@ -48,7 +49,6 @@ class AnswerReader {
   }
 
   bool is_done() const { return parser_.is_done(); }
-  bool has_begun() const { return parser_.got_some(); }
   bool keeps_alive() const { return parser_.is_done() && parser_.keep_alive(); }
   bool is_stream() const {
     return parser_.is_header_done() && parser_.get().result() == http::status::ok;
@@ -151,22 +151,14 @@ http::request<http::string_body> request_of(const LoadTarget& target, const Exch
   return request;
 }
 
-enum class After {
-  close,
-  keep,
-  stale
-};  // stale: the server had closed it before it was used again
-
-/// Asks and reads the answer; says what becomes of the connection.
-asio::awaitable<After> ask(beast::tcp_stream& stream, const LoadTarget& target,
-                           const Exchange& exchange, ExchangeResult& result,
-                           steady_clock::time_point start) {
+/// Asks and reads the answer; says whether the connection can be used again.
+asio::awaitable<bool> ask(beast::tcp_stream& stream, const LoadTarget& target,
+                          const Exchange& exchange, ExchangeResult& result,
+                          steady_clock::time_point start) {
   const auto patience = nanoseconds(target.patience_seconds);
   const auto request = request_of(target, exchange);
-  beast::error_code error;
   stream.expires_after(patience);
-  co_await http::async_write(stream, request, asio::redirect_error(asio::use_awaitable, error));
-  if (error) co_return After::stale;
+  co_await http::async_write(stream, request, asio::use_awaitable);
 
   AnswerReader reader(result, start);
   beast::flat_buffer buffer;
@@ -175,10 +167,10 @@ asio::awaitable<After> ask(beast::tcp_stream& stream, const LoadTarget& target,
       exchange.bytes_per_second > 0 ? static_cast<size_t>(exchange.bytes_per_second) : kReadBytes;
   while (!reader.is_done()) {
     stream.expires_after(patience);
+    beast::error_code error;
     const size_t bytes =
         co_await stream.async_read_some(buffer.prepare(std::min(most, kReadBytes)),
                                         asio::redirect_error(asio::use_awaitable, error));
-    if (error && error != beast::error::timeout && !reader.has_begun()) co_return After::stale;
     if (error == asio::error::eof)
       reader.end_of_file();
     else if (error)
@@ -189,7 +181,7 @@ asio::awaitable<After> ask(beast::tcp_stream& stream, const LoadTarget& target,
         reader.pieces() >= exchange.leave_after_pieces && !reader.is_done()) {
       result.status = 200;
       result.end = ExchangeEnd::left;
-      co_return After::close;
+      co_return false;
     }
     if (exchange.bytes_per_second > 0) {
       timer.expires_after(std::chrono::seconds(1));
@@ -197,7 +189,7 @@ asio::awaitable<After> ask(beast::tcp_stream& stream, const LoadTarget& target,
     }
   }
   reader.finish();
-  co_return reader.keeps_alive() && buffer.size() == 0 ? After::keep : After::close;
+  co_return reader.keeps_alive() && buffer.size() == 0;
 }
 
 }  // namespace
@@ -229,17 +221,15 @@ LoadTarget parse_load_url(const std::string& url) {
 asio::awaitable<void> LoadClient::talk(const Exchange& exchange, ExchangeResult& result,
                                        steady_clock::time_point start) {
   const bool slow = exchange.bytes_per_second > 0;
+  std::optional<beast::tcp_stream> stream;
+  while (!idle_.empty() && start - idle_.front().since > kIdleMost) idle_.pop_front();
   if (!slow && !idle_.empty()) {
-    beast::tcp_stream used = std::move(idle_.back());
+    stream.emplace(std::move(idle_.back().stream));
     idle_.pop_back();
-    const After after = co_await ask(used, target_, exchange, result, start);
-    if (after == After::keep) idle_.push_back(std::move(used));
-    if (after != After::stale) co_return;
   }
-  beast::tcp_stream stream = co_await connect(addresses_, slow);
-  const After after = co_await ask(stream, target_, exchange, result, start);
-  if (after == After::stale) fail(Code::io, "the connection ended before the answer");
-  if (after == After::keep && !slow) idle_.push_back(std::move(stream));
+  if (!stream) stream.emplace(co_await connect(addresses_, slow));
+  const bool again = co_await ask(*stream, target_, exchange, result, start);
+  if (again && !slow) idle_.push_back({std::move(*stream), steady_clock::now()});
 }
 
 asio::awaitable<ExchangeResult> LoadClient::run(Exchange exchange) {

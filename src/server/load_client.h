@@ -7,6 +7,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <chrono>
+#include <deque>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,17 +51,20 @@ class LoadClient {
 
   /// Never throws for what the network or the server does: that is a failed result. A stream is
   /// finished when it had a finish_reason and [DONE]. 429 and 503 with Retry-After are shed. Uses a
-  /// connection that an earlier answer has left open, as clients do; one that the server has closed
-  /// meanwhile is replaced.
+  /// connection that an earlier answer has left open, as clients do; asks nothing twice.
   boost::asio::awaitable<ExchangeResult> run(Exchange exchange);
 
  private:
+  struct Idle {
+    boost::beast::tcp_stream stream;
+    std::chrono::steady_clock::time_point since;
+  };
   boost::asio::awaitable<void> talk(const Exchange& exchange, ExchangeResult& result,
                                     std::chrono::steady_clock::time_point start);
 
   const LoadTarget target_;
   const boost::asio::ip::tcp::resolver::results_type addresses_;
-  std::vector<boost::beast::tcp_stream> idle_;  // the last used at the end
+  std::deque<Idle> idle_;  // the last used at the end
 };
 
 }  // namespace weir

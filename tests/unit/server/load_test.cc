@@ -31,7 +31,7 @@ LoadTarget target_of(uint16_t port) {
   return target;
 }
 
-/// Answers `answers[i % size]` to connection i, whatever it asks.
+/// Answers `answers[i % size]` to request i, whatever it asks; closes after "Connection: close".
 class Canned {
  public:
   explicit Canned(std::vector<std::string> answers)
@@ -46,17 +46,24 @@ class Canned {
     thread_.join();
   }
   uint16_t port() const { return acceptor_.local_endpoint().port(); }
+  int connections() const { return connections_; }
 
  private:
   void serve() {
-    for (size_t i = 0;; ++i) {
+    for (size_t i = 0;;) {
       boost::system::error_code error;
       asio::ip::tcp::socket socket(context_);
       acceptor_.accept(socket, error);
       if (stop_) return;
-      asio::streambuf request;
-      asio::read_until(socket, request, "}", error);
-      asio::write(socket, asio::buffer(answers_[i % answers_.size()]), error);
+      ++connections_;
+      for (bool open = true; open; ++i) {
+        asio::streambuf request;
+        asio::read_until(socket, request, "}", error);
+        if (error) break;
+        const std::string& answer = answers_[i % answers_.size()];
+        asio::write(socket, asio::buffer(answer), error);
+        open = answer.find("Connection: close") == std::string::npos;
+      }
       socket.shutdown(asio::ip::tcp::socket::shutdown_send, error);
       char rest[4096];
       while (!error) socket.read_some(asio::buffer(rest), error);
@@ -67,6 +74,7 @@ class Canned {
   asio::io_context context_;
   asio::ip::tcp::acceptor acceptor_;
   std::atomic<bool> stop_{false};
+  std::atomic<int> connections_{0};
   std::thread thread_;
 };
 
@@ -150,6 +158,7 @@ TEST(Load, RefusalsAreErrorsUnlessAllowed) {
   EXPECT_EQ(report.shed, 2);
   const auto json = nlohmann::json::parse(load_json(report));
   EXPECT_EQ(json["by_status"]["429"], 2);
+  EXPECT_EQ(server.connections(), 2);  // one a run: what stays open is used again
 }
 
 TEST(Load, NobodyThereIsAnError) {
