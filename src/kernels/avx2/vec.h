@@ -97,8 +97,7 @@ inline __m256 scale_pow2_half(__m256 p, __m256 n) {
   const __m256 first = _mm256_mul_ps(p, pow2_half(half));
   return _mm256_mul_ps(first, pow2_half(_mm256_sub_epi32(all, half)));
 }
-/// p * 2^n for integral n, in two steps: each is in [-126, 127], of which only the second can
-/// round.
+/// p * 2^n for integral n in two steps, powers of two from -126 to 127; only the second can round.
 inline Vec scale_pow2(Vec p, Vec n) {
   return {scale_pow2_half(p.a, n.a), scale_pow2_half(p.b, n.b)};
 }

@@ -105,8 +105,7 @@ inline Vec floor_of(Vec a) {
 inline float32x4_t pow2(int32x4_t n) {
   return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(n, vdupq_n_s32(127)), 23));
 }
-/// p * 2^n for integral n, in two steps: each is in [-126, 127], of which only the second can
-/// round.
+/// p * 2^n for integral n in two steps, powers of two from -126 to 127; only the second can round.
 inline Vec scale_pow2(Vec p, Vec n) {
   return each([&](int i) {
     const int32x4_t all = vcvtnq_s32_f32(n.v[i]), half = vshrq_n_s32(all, 1);
