@@ -8,8 +8,8 @@ namespace {
 
 constexpr int64_t kMeasureEvery = 32;  // mixed steps
 constexpr double kFewestAlone = 32;    // tokens; fewer would waste reading the weights
-constexpr int64_t kFewest = 4;      // tokens; each step of a long prompt reads its whole KV cache
-constexpr double kNewShare = 0.25;  // of a new time in the running mean
+constexpr int64_t kFirst = 4;          // tokens, while it is not known what one costs
+constexpr double kNewShare = 0.25;     // of a new time in the running mean
 
 /// Running mean that one hiccup of the machine cannot throw far off.
 void learn(double& mean, double value) {
@@ -40,9 +40,9 @@ int64_t TokenBudget::prompt_tokens(int64_t decoding, int64_t most) {
   const bool known =
       static_cast<size_t>(decoding) < plain_.size() && plain_[static_cast<size_t>(decoding)] > 0;
   if (mixed_ >= kMeasureEvery || plain <= 0 || (!known && mixed_ > 0)) return 0;
-  if (per_token_ <= 0) return std::min(most, kFewest);
+  if (per_token_ <= 0) return std::min(most, kFirst);
   const double tokens = std::floor((ratio_ - 1) * plain / per_token_);
-  return std::clamp(static_cast<int64_t>(std::min(tokens, 1e9)), std::min(most, kFewest), most);
+  return std::clamp(static_cast<int64_t>(std::min(tokens, 1e9)), int64_t{1}, most);
 }
 
 void TokenBudget::record(int64_t decoding, int64_t prompt_tokens, double seconds) {

@@ -20,7 +20,7 @@ class TokenBudget {
   /// Takes the memory for so many streams now.
   void expect_streams(int64_t most) { plain_.reserve(static_cast<size_t>(most) + 1); }
 
-  /// Prompt tokens for a step in which `decoding` streams get a token, 0 to `most`: at least four,
+  /// Prompt tokens for a step in which `decoding` streams get a token, 0 to `most`: at least one,
   /// so that a prompt goes on whatever it costs, but 0 now and then, to measure a plain step.
   int64_t prompt_tokens(int64_t decoding, int64_t most);
 

@@ -53,6 +53,16 @@ TEST(TokenBudget, KeepsThePaceOfStreams) {
   }
 }
 
+TEST(TokenBudget, KeepsThePaceWhereAnyPromptTokenReadsALongCache) {
+  const Machine machine = [&](int64_t, int64_t tokens) {
+    return tokens == 0 ? 0.066 : 0.066 + 0.040 + 0.015 * static_cast<double>(tokens);
+  };
+  TokenBudget budget(1.6);
+  Pace pace = run(budget, machine, 8, 1000);
+  EXPECT_LT(pace.p99(), 2 * 0.066);
+  EXPECT_GT(pace.prompt_tokens, 900) << "and the prompt goes on";
+}
+
 TEST(TokenBudget, WithoutStreamsPromptsGetEverything) {
   TokenBudget budget(1.6);
   EXPECT_EQ(budget.prompt_tokens(0, 256), 256);
