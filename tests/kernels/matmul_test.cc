@@ -2,6 +2,8 @@
 // segment border, tame and hostile weights.
 #include <fmt/format.h>
 
+#include <cstring>
+
 #include "kernels/support.h"
 
 namespace weir {
@@ -100,6 +102,52 @@ TEST_P(MatmulTest, BadActivationsReachTheOutput) {
       EXPECT_TRUE(std::isfinite(out[static_cast<size_t>(r)])) << table->isa;
       EXPECT_TRUE(std::isnan(out[static_cast<size_t>(rows + 3 + r)])) << table->isa;
       EXPECT_TRUE(std::isfinite(out[static_cast<size_t>(2 * (rows + 3) + r)])) << table->isa;
+    }
+  }
+}
+
+/// Sets all bytes of blocks but their floats.
+template <typename Block>
+void fill_quants(Buffer& w, std::byte value) {
+  for (std::byte* at = w.data(); at < w.data() + w.size(); at += sizeof(Block)) {
+    Block before, after;
+    std::memcpy(&before, at, sizeof(Block));
+    std::memset(&after, static_cast<int>(value), sizeof(Block));
+    after.d = before.d;
+    if constexpr (requires { after.dmin; }) after.dmin = before.dmin;
+    std::memcpy(at, &after, sizeof(Block));
+  }
+}
+
+/// Kernels may reckon in 16 bits, or fold scales into bytes, where sums and products fit: here they
+/// are as large as they can be, and just around what fits.
+TEST(MatmulExtremes, SumsAroundSixteenBitsAndProductsAroundABytesRange) {
+  std::mt19937 rng(12);
+  const int64_t k = 2304, rows = 35, tokens = 7;
+  for (const DType type :
+       {DType::q2_k, DType::q3_k, DType::q4_k, DType::q5_k, DType::q6_k, DType::iq4_xs}) {
+    for (const int bits : {0x00, 0x7f, 0x80, 0xff}) {
+      Buffer w = test::random_weights(rng, type, rows, k, false);
+      const auto value = static_cast<std::byte>(bits);
+      if (type == DType::q2_k) fill_quants<BlockQ2_K>(w, value);
+      if (type == DType::q3_k) fill_quants<BlockQ3_K>(w, value);
+      if (type == DType::q4_k) fill_quants<BlockQ4_K>(w, value);
+      if (type == DType::q5_k) fill_quants<BlockQ5_K>(w, value);
+      if (type == DType::q6_k) fill_quants<BlockQ6_K>(w, value);
+      if (type == DType::iq4_xs) fill_quants<BlockIQ4_XS>(w, value);
+      for (const int size : {8, 31, 32, 33, 34, 35, 63, 64, 65, 67, 68, 69, 70, 126, 127}) {
+        std::vector<float> values(static_cast<size_t>(k * tokens));
+        for (size_t i = 0; i < values.size(); ++i) {
+          // Whole runs of one sign; 127 in each block, so that nothing is rounded.
+          const bool negative = (i / 16 + i / static_cast<size_t>(k)) % 3 == 0;
+          values[i] = static_cast<float>(i % 256 == 255 ? 127 : negative ? -size : size);
+        }
+        test::Activations x(values, tokens, k, info(type).kind);
+        const auto expected = multiply(kernels::ref_table(), type, w, rows, k, x, tokens);
+        for (const KernelTable* table : test::fast_tables())
+          ASSERT_TRUE(test::all_same(expected, multiply(*table, type, w, rows, k, x, tokens)))
+              << fmt::format("{} {} bytes {:02x} size {}", table->isa, info(type).name, bits, size);
+      }
     }
   }
 }

@@ -5,7 +5,7 @@
 // products. A processor that loads one 512-bit register a cycle (Zen 4) was held up by loads.
 #pragma once
 
-#include "kernels/avx512/panel_fill.h"
+#include "kernels/avx512/panel_fill256.h"
 
 namespace weir::kernels {
 namespace {
@@ -14,13 +14,26 @@ constexpr int kMaxPanels = 2;
 constexpr int kMaxColumns = 6;
 
 /// Activations of C tokens at the segment: `s` are their sums over blocks or, for weights in
-/// super-blocks, sub-blocks. `start` holds the accumulators' first values, minus offset times s.
+/// super-blocks, sub-blocks. `start` holds the accumulators' first values: minus offset times the
+/// sum of what they add up. `narrow`: bit b says that in super-block b sums over sub-blocks fit 16
+/// bits, whatever the weights.
 struct Columns {
   const int8_t* q;
   const float* d;
   const int16_t* s;
   const int32_t* start;
   int64_t q_stride, d_stride, s_stride, start_stride;
+  uint8_t narrow;
+};
+
+/// See unpack.h.
+template <typename Type>
+concept Folded = requires {
+  requires Type::kFolded;
+};
+template <typename Type>
+concept Paired = requires {
+  requires Type::kPaired;
 };
 
 inline __m512i broadcast4(const void* p) {
@@ -46,6 +59,18 @@ template <int R, int C, int G, typename Panel>
   }
 }
 
+/// acc[r][c] = first value i of column c.
+template <typename Type, int R, int C>
+[[gnu::always_inline]] inline void first_values(const Columns& x, int i, __m512i (*acc)[C]) {
+#pragma GCC unroll 12
+  for (int c = 0; c < C; ++c) {
+    const __m512i start = Type::kOffset == 0 ? _mm512_setzero_si512()
+                                             : _mm512_set1_epi32(x.start[c * x.start_stride + i]);
+#pragma GCC unroll 2
+    for (int r = 0; r < R; ++r) acc[r][c] = start;
+  }
+}
+
 /// sum[r][c] = products of panel r and column c over the segment.
 template <typename Type, int R, int C>
 [[gnu::always_inline]] inline void multiply(const Panel32* panel, const Columns& x, int blocks,
@@ -55,13 +80,7 @@ template <typename Type, int R, int C>
   for (int b = 0; b < blocks; ++b) {
     ahead.step();
     __m512i acc[R][C];
-#pragma GCC unroll 12
-    for (int c = 0; c < C; ++c) {
-      const __m512i start = Type::kOffset == 0 ? _mm512_setzero_si512()
-                                               : _mm512_set1_epi32(x.start[c * x.start_stride + b]);
-#pragma GCC unroll 2
-      for (int r = 0; r < R; ++r) acc[r][c] = start;
-    }
+    first_values<Type, R, C>(x, b, acc);
     accumulate<R, C, 8>(panel, 512 * b, x, 32 * b, acc);
 #pragma GCC unroll 12
     for (int c = 0; c < C; ++c) {
@@ -117,41 +136,96 @@ template <int kSubs, int R, int C>
   combine<R, C>(factor, x, b, total, sum);
 }
 
+/// total[r][c] += products of sub-block j of super-block b, scales applied in 32 bits.
+template <typename Type, int R, int C>
+[[gnu::always_inline]] inline void add_sub_block(const Panel256* panel, const Columns& x, int b,
+                                                 int j, __m512i (*total)[C]) {
+  constexpr int kSubs = 256 / Type::kSub, kGroups = Type::kSub / 4;
+  __m512i acc[R][C];
+  first_values<Type, R, C>(x, b * kSubs + j, acc);
+  accumulate<R, C, kGroups>(panel, 4096 * b + 64 * kGroups * j, x, 256 * b + Type::kSub * j, acc);
+#pragma GCC unroll 2
+  for (int r = 0; r < R; ++r) {
+    const __m512i pair = _mm512_load_si512(panel[r].scales[b].scale[j / 2]);
+    const __m512i scale =
+        _mm512_srai_epi32(_mm512_sll_epi32(pair, _mm_cvtsi32_si128(j % 2 * 16)), 16);
+#pragma GCC unroll 12
+    for (int c = 0; c < C; ++c)
+      total[r][c] = _mm512_add_epi32(total[r][c], _mm512_mullo_epi32(acc[r][c], scale));
+  }
+}
+
+/// The same for two sub-blocks from j on whose sums fit 16 bits, with half the products by scales.
+/// The second sum is made below the first one, in the lower half: 0x8000 more, so that it does not
+/// end below 0, which would take 1 off the first.
+template <typename Type, int R, int C>
+[[gnu::always_inline]] inline void add_pair(const Panel256* panel, const Columns& x, int b, int j,
+                                            __m512i (*total)[C]) {
+  constexpr int kSubs = 256 / Type::kSub, kGroups = Type::kSub / 4;
+  const __m512i half = _mm512_set1_epi32(0x8000);
+  __m512i acc[R][C];
+  first_values<Type, R, C>(x, b * kSubs + j, acc);
+  accumulate<R, C, kGroups>(panel, 4096 * b + 64 * kGroups * j, x, 256 * b + Type::kSub * j, acc);
+#pragma GCC unroll 12
+  for (int c = 0; c < C; ++c) {
+    __m512i start = half;
+    if constexpr (Type::kOffset != 0)
+      start = _mm512_set1_epi32(x.start[c * x.start_stride + b * kSubs + j + 1] + 0x8000);
+#pragma GCC unroll 2
+    for (int r = 0; r < R; ++r)
+      acc[r][c] = _mm512_add_epi32(_mm512_slli_epi32(acc[r][c], 16), start);
+  }
+  ++j;
+  accumulate<R, C, kGroups>(panel, 4096 * b + 64 * kGroups * j, x, 256 * b + Type::kSub * j, acc);
+#pragma GCC unroll 2
+  for (int r = 0; r < R; ++r) {
+    const __m512i scales = _mm512_load_si512(panel[r].scales[b].scale[j / 2]);
+#pragma GCC unroll 12
+    for (int c = 0; c < C; ++c)
+      total[r][c] = _mm512_dpwssd_epi32(total[r][c], _mm512_xor_si512(acc[r][c], half), scales);
+  }
+}
+
+/// total[r][c] = products of super-block b in integers, scales applied.
+template <typename Type, int R, int C>
+[[gnu::always_inline]] inline void multiply_super_block(const Panel256* panel, const Columns& x,
+                                                        int b, __m512i (*total)[C], Ahead& ahead) {
+  constexpr int kSubs = 256 / Type::kSub;
+  if constexpr (Type::kFolded) {
+    first_values<Type, R, C>(x, b, total);
+    for (int i = 0; i < 8; ++i) {
+      ahead.step();
+      accumulate<R, C, 8>(panel, 4096 * b + 512 * i, x, 256 * b + 32 * i, total);
+    }
+    return;
+  }
+  for (int r = 0; r < R; ++r)
+    for (int c = 0; c < C; ++c) total[r][c] = _mm512_setzero_si512();
+  if (Type::kPaired && (x.narrow >> b & 1) != 0) {
+    for (int j = 0; j < kSubs; j += 2) {
+      for (int i = 0; i < 2; i += kSubs / 8) ahead.step();
+      add_pair<Type, R, C>(panel, x, b, j, total);
+    }
+  } else {
+    for (int j = 0; j < kSubs; ++j) {
+      if (j % (kSubs / 8) == 0) ahead.step();
+      add_sub_block<Type, R, C>(panel, x, b, j, total);
+    }
+  }
+}
+
 template <typename Type, int R, int C>
 [[gnu::always_inline]] inline void multiply(const Panel256* panel, const Columns& x, int blocks,
                                             __m512 (*sum)[C], Ahead& ahead) {
-  constexpr int kSubs = 256 / Type::kSub, kGroups = Type::kSub / 4;
   for (int r = 0; r < R; ++r)
     for (int c = 0; c < C; ++c) sum[r][c] = _mm512_setzero_ps();
   for (int b = 0; b < blocks; ++b) {
     __m512i total[R][C];
-    for (int r = 0; r < R; ++r)
-      for (int c = 0; c < C; ++c) total[r][c] = _mm512_setzero_si512();
-    for (int j = 0; j < kSubs; ++j) {
-      if (j % (kSubs / 8) == 0) ahead.step();
-      __m512i acc[R][C];
-#pragma GCC unroll 12
-      for (int c = 0; c < C; ++c) {
-        const __m512i start = Type::kOffset == 0
-                                  ? _mm512_setzero_si512()
-                                  : _mm512_set1_epi32(x.start[c * x.start_stride + b * kSubs + j]);
-#pragma GCC unroll 2
-        for (int r = 0; r < R; ++r) acc[r][c] = start;
-      }
-      accumulate<R, C, kGroups>(panel, 4096 * b + 64 * kGroups * j, x, 256 * b + Type::kSub * j,
-                                acc);
-#pragma GCC unroll 2
-      for (int r = 0; r < R; ++r) {
-        const __m512i scale = _mm512_load_si512(panel[r].scales[b].scale[j]);
-#pragma GCC unroll 12
-        for (int c = 0; c < C; ++c)
-          total[r][c] = _mm512_add_epi32(total[r][c], _mm512_mullo_epi32(acc[r][c], scale));
-      }
-    }
+    multiply_super_block<Type, R, C>(panel, x, b, total, ahead);
     __m512 d[R];
     for (int r = 0; r < R; ++r) d[r] = _mm512_load_ps(panel[r].scales[b].d);
     combine<R, C>(d, x, b, total, sum);
-    if (Type::kMinimum) subtract_minima<kSubs, R, C>(panel, x, b, sum);
+    if (Type::kMinimum) subtract_minima<256 / Type::kSub, R, C>(panel, x, b, sum);
   }
 }
 

@@ -7,7 +7,8 @@
 namespace weir::kernels::avx512 {
 namespace {
 
-constexpr int64_t kPanels = 4;  // panels unpacked together: 64 rows
+constexpr int64_t kPanels = 4;         // panels unpacked together: 64 rows
+constexpr int64_t kTilesKnown = 4096;  // tiles of which is known what sums are narrow
 
 struct Slice {
   int64_t k0, k;  // segment
@@ -15,11 +16,16 @@ struct Slice {
   int64_t t0;     // first token of the tile
 };
 
-/// Adds the products of R panels and one tile of C tokens to the output.
+/// Adds the products of R panels and one tile of C tokens to the output, whose lines are asked for
+/// before they are needed.
 template <typename Type, int R, int C, typename Panel>
 [[gnu::noinline]] void tile(const MatmulArgs& a, const Panel* panel, const Columns& x,
                             const Slice& s, Ahead& ahead) {
   constexpr int64_t kBlock = sizeof(Panel) == sizeof(Panel32) ? 32 : 256;
+#pragma GCC unroll 12
+  for (int c = 0; c < C; ++c)
+    for (int r = 0; r < R; ++r)
+      __builtin_prefetch(a.out + (s.t0 + c) * a.out_stride + s.r0 + r * kPanelRows, 1, 3);
   __m512 sum[R][C];
   multiply<Type, R, C>(panel, x, static_cast<int>(s.k / kBlock), sum, ahead);
   for (int r = 0; r < R; ++r) {
@@ -60,6 +66,7 @@ struct Scratch {
   std::byte edge[kPanelRows * kSegment / 32 * sizeof(BlockQ8_0)];  // the longest rows
   int32_t start[kMaxColumns][kSegment / 16];
   int16_t sums[kMaxColumns][kSegment / 32];
+  uint8_t narrow[kTilesKnown];  // Columns::narrow of each tile of the segment
 };
 
 /// Sums over sub-blocks of 32 from those over 16, for columns of super-blocks.
@@ -75,13 +82,54 @@ inline void join_sums(Columns& x, int columns, int64_t subs, Work& work) {
   x.s_stride = kSegment / 32;
 }
 
-/// First accumulator values of a tile: minus offset times the sums of activations.
-template <typename Type, typename Work>
-inline void start_values(Columns& x, int columns, int64_t subs, Work& work) {
+/// First accumulator values of a tile: minus offset times the sums of activations, each over kRuns
+/// of those in x.
+template <typename Type, int kRuns, typename Work>
+inline void start_values(Columns& x, int columns, int64_t count, Work& work) {
   for (int c = 0; c < columns; ++c)
-    for (int64_t i = 0; i < subs; ++i) work.start[c][i] = -Type::kOffset * x.s[c * x.s_stride + i];
+    for (int64_t i = 0; i < count; ++i) {
+      int32_t sum = 0;
+      for (int j = 0; j < kRuns; ++j) sum += x.s[c * x.s_stride + i * kRuns + j];
+      work.start[c][i] = -Type::kOffset * sum;
+    }
   x.start = work.start[0];
   x.start_stride = kSegment / 16;
+}
+
+/// The largest products of any weights with each sub-block of 64 activations, in units of the
+/// largest weight's magnitude, for the sub-blocks that lie in the same place.
+template <typename Type>
+inline __m512i largest_sums(__m512i q) {
+  const __m512i zero = _mm512_setzero_si512(), sizes = _mm512_abs_epi8(q);
+  __m512i sums = _mm512_sad_epu8(sizes, zero);
+  if constexpr (Type::kOffset == 0) {
+    // Weights are never negative: what is above 0, and beside it what is below, are the most.
+    const __m512i above = _mm512_max_epi8(q, zero), below = _mm512_sub_epi8(sizes, above);
+    sums = _mm512_or_si512(_mm512_sad_epu8(above, zero),
+                           _mm512_slli_epi64(_mm512_sad_epu8(below, zero), 32));
+  }
+  sums = _mm512_add_epi32(sums, _mm512_shuffle_epi32(sums, _MM_PERM_BADC));
+  if constexpr (Type::kSub == 32)
+    sums = _mm512_add_epi32(sums, _mm512_shuffle_i64x2(sums, sums, 0xb1));
+  return sums;
+}
+
+/// Columns::narrow: bit b is set if no weights at all could make the products of a sub-block of
+/// super-block b with these activations exceed 16 bits.
+template <typename Type>
+uint8_t narrow_sums(const Columns& x, int columns, int64_t k) {
+  constexpr int kLargest = Type::kHigh > Type::kOffset ? Type::kHigh : Type::kOffset;
+  unsigned narrow = 0;
+  for (int64_t b = 0; b < k / 256; ++b) {
+    __m512i most = _mm512_setzero_si512();
+    for (int c = 0; c < columns; ++c)
+      for (int i = 0; i < 4; ++i)
+        most = _mm512_max_epi32(
+            most, largest_sums<Type>(load512(x.q + c * x.q_stride + 256 * b + 64 * i)));
+    const bool fits = _mm512_cmpgt_epi32_mask(most, _mm512_set1_epi32(INT16_MAX / kLargest)) == 0;
+    narrow |= static_cast<unsigned>(fits) << b;
+  }
+  return static_cast<uint8_t>(narrow);
 }
 
 /// What is unpacked after the rows from r0: the segment of the next ones, or the next segment.
@@ -120,8 +168,7 @@ template <typename Type, typename Panel>
 void run(const MatmulArgs& a) {
   constexpr int64_t kBlock = sizeof(Panel) == sizeof(Panel32) ? 32 : 256;
   constexpr int64_t kRun = kBlock == 32 ? 32 : 16;
-  int64_t sub = 32;
-  if constexpr (kBlock == 256) sub = Type::kSub;
+  constexpr int64_t sub = Type::kSub, step = Folded<Type> ? kBlock : sub;
   using Work = Scratch<Type, Panel>;
   static_assert(sizeof(Work) <= kMatmulScratch);
   auto& work = *reinterpret_cast<Work*>(a.scratch);
@@ -147,9 +194,14 @@ void run(const MatmulArgs& a) {
                      a.xq.q_stride,
                      a.xq.d_stride,
                      a.xq.s_stride,
+                     0,
                      0};
+        if constexpr (Paired<Type>) {
+          if (r0 == 0 && i < kTilesKnown) work.narrow[i] = narrow_sums<Type>(x, columns, k);
+          x.narrow = i < kTilesKnown ? work.narrow[i] : 0;
+        }
         if (sub != kRun) join_sums(x, columns, k / sub, work);
-        if (Type::kOffset != 0) start_values<Type>(x, columns, k / sub, work);
+        if (Type::kOffset != 0) start_values<Type, step / sub>(x, columns, k / step, work);
         int64_t p = 0;
         for (; p + kMaxPanels <= panels; p += kMaxPanels)
           tile_of<Type, kMaxPanels>(columns, a, &work.panels[p], x, {k0, k, r0 + p * kPanelRows, t},

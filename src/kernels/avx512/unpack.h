@@ -86,37 +86,39 @@ struct TypeIQ4_NL {
   static uint16_t minimum(const Block&) { return 0; }
 };
 
-// ---- 256-element types: weight = byte - kOffset, scales for each kSub weights.
+// ---- 256-element types: scales for each kSub weights. weight = byte - kOffset, or, where the
+// product fits a byte (kFolded), weight times scale = byte - kOffset. kPaired: the panel multiply
+// may apply scales to two sums at once, if they fit 16 bits; kHigh is the largest weight.
 
 struct TypeQ2_K {
   using Block = BlockQ2_K;
-  static constexpr int kOffset = 0, kSub = 16;
-  static constexpr bool kMinimum = true;
+  static constexpr int kOffset = 0, kSub = 16;  // 0..3 times 0..15
+  static constexpr bool kMinimum = true, kFolded = true, kPaired = false;
 };
 struct TypeQ3_K {
   using Block = BlockQ3_K;
-  static constexpr int kOffset = 4, kSub = 16;
-  static constexpr bool kMinimum = false;
+  static constexpr int kOffset = 127, kSub = 16;  // -4..3 times -32..31: -124..128
+  static constexpr bool kMinimum = false, kFolded = true, kPaired = false;
 };
 struct TypeQ4_K {
   using Block = BlockQ4_K;
-  static constexpr int kOffset = 0, kSub = 32;
-  static constexpr bool kMinimum = true;
+  static constexpr int kOffset = 0, kHigh = 15, kSub = 32;
+  static constexpr bool kMinimum = true, kFolded = false, kPaired = true;
 };
 struct TypeQ5_K {
   using Block = BlockQ5_K;
-  static constexpr int kOffset = 0, kSub = 32;
-  static constexpr bool kMinimum = true;
+  static constexpr int kOffset = 0, kHigh = 31, kSub = 32;
+  static constexpr bool kMinimum = true, kFolded = false, kPaired = true;
 };
 struct TypeQ6_K {
   using Block = BlockQ6_K;
-  static constexpr int kOffset = 32, kSub = 16;
-  static constexpr bool kMinimum = false;
+  static constexpr int kOffset = 32, kHigh = 31, kSub = 16;
+  static constexpr bool kMinimum = false, kFolded = false, kPaired = true;
 };
 struct TypeIQ4_XS {
   using Block = BlockIQ4_XS;
   static constexpr int kOffset = 128, kSub = 32;
-  static constexpr bool kMinimum = false;
+  static constexpr bool kMinimum = false, kFolded = false, kPaired = false;
 };
 
 }  // namespace
