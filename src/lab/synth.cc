@@ -106,16 +106,18 @@ void random_blocks(DType type, float spread, Random& random, std::vector<std::by
     std::memcpy(bytes.data() + i, &word, 8);
   }
   const auto [scale_at, min_at] = scale_places(type);
-  const float scale = spread / code_range(type);
+  const float scale = spread / code_range(type), usual = 0.75f;
   for (size_t b = 0; b < bytes.size(); b += static_cast<size_t>(row.block_bytes)) {
-    const float s = scale * (0.75f + 0.25f * random.symmetric());
+    const float s = scale * (usual + 0.25f * random.symmetric());
     const Half d = float_to_half(s);
     std::memcpy(bytes.data() + b + scale_at, &d, sizeof d);
     if (!has_minimum(type)) continue;
-    // The minimum centres the weights: half the range, against the 63 steps of K-quants' minima.
+    // The minimum centres the weights: half the usual range, against the 63 (Q2_K: 15) steps of
+    // K-quants' minima. Weights that lean to one side, however little, make all activations lean,
+    // the more the deeper the model is.
     const bool super = row.kind == DTypeClass::block256;
     const float low = super ? spread / (type == DType::q2_k ? 30.0f : 126.0f) : -spread / 2;
-    const Half m = float_to_half(low);
+    const Half m = float_to_half(usual * low);
     std::memcpy(bytes.data() + b + min_at, &m, sizeof m);
   }
 }
