@@ -57,7 +57,7 @@ inline __m512 super_block(const typename Type::Block* const* row, const MatmulAr
   __m512i sums[kTokens][kRows], runs[kRows], lanes[4] = {};
   for (int r = 0; r < kRows; ++r) {
     const Weights w = Type::unpack(row[r][b]);
-    for (int t = 0; t < kTokens; ++t) sums[t][r] = products(w, x.q[t]);
+    for (int t = 0; t < kTokens; ++t) sums[t][r] = products<Type::kJoined>(w, x.q[t]);
     runs[r] = run_products<Type, kTokens>(w, x);
   }
   for (int t = 0; t < kTokens; ++t) lanes[t] = lane_sums(sums[t]);

@@ -20,7 +20,7 @@ struct Totals {
 
 template <typename Type>
 inline Partial partial(const Weights& w, const Column& x) {
-  Partial p = {products(w, x.q), _mm_setzero_si128()};
+  Partial p = {products<Type::kJoined>(w, x.q), _mm_setzero_si128()};
   if constexpr (Type::kRuns == 8) {
     p.min = _mm_madd_epi16(_mm256_castsi256_si128(w.runs), _mm256_castsi256_si128(x.runs));
   } else {

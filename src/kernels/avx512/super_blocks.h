@@ -18,7 +18,7 @@ struct Column {
 /// One row's weights of a super-block, unsigned, in the order of Column.
 struct Weights {
   __m512i q[4];
-  __m512i scale[2];  // int16, of the packed sums of q[0] and q[1], and of q[2] and q[3]
+  __m512i scale[2];  // int16, of the packed sums: see products()
   __m256i runs;      // int16 factors of the runs of activations: minima, or scales
 };
 
@@ -26,8 +26,16 @@ inline __m512i dot(__m512i w, __m512i x) {
   return _mm512_dpbusd_epi32(_mm512_setzero_si512(), w, x);
 }
 
-/// The scaled sum of products, still spread over lanes.
+/// The scaled sum of products, still spread over lanes. kJoined: q[0] and q[1] have the same scales
+/// in the same places and their joint sums fit 16 bits, and so have q[2] and q[3]; scale[0] is that
+/// of the packed sums. Else scale[0] is that of q[0] and q[1], packed, and scale[1] of the others.
+template <bool kJoined>
 inline __m512i products(const Weights& w, const __m512i* x) {
+  if constexpr (kJoined) {
+    const __m512i first = _mm512_dpbusd_epi32(dot(w.q[0], x[0]), w.q[1], x[1]);
+    const __m512i second = _mm512_dpbusd_epi32(dot(w.q[2], x[2]), w.q[3], x[3]);
+    return _mm512_madd_epi16(_mm512_packs_epi32(first, second), w.scale[0]);
+  }
   const __m512i first = _mm512_packs_epi32(dot(w.q[0], x[0]), dot(w.q[1], x[1]));
   const __m512i second = _mm512_packs_epi32(dot(w.q[2], x[2]), dot(w.q[3], x[3]));
   return _mm512_dpwssd_epi32(_mm512_madd_epi16(first, w.scale[0]), second, w.scale[1]);
@@ -52,18 +60,30 @@ inline Activations activations(const MatmulArgs& a, int64_t t, int64_t b) {
 }
 
 /// What Q4_K and Q5_K share: the low nibbles of 64 bytes are sub-blocks 0 and 2, the high ones 1
-/// and 3 (then 4, 6 and 5, 7); eight scales and minima of 6 bits.
+/// and 3 (then 4, 6 and 5, 7); eight scales and minima of 6 bits. Lane l of q[0] has the first half
+/// of sub-block 2 l, of q[1] the second half; q[2] and q[3] have those of sub-block 2 l + 1.
 struct PairedSubBlocks {
-  static constexpr bool kMinimum = true;
+  static constexpr bool kMinimum = true, kJoined = true;
   static constexpr int kRuns = 8, kShift = 0;
 
   static Column column(const MatmulArgs& a, int64_t t, int64_t b) {
     const Activations v = activations(a, t, b);
     const __m256i pairs = _mm256_madd_epi16(v.runs, _mm256_set1_epi16(1));
-    return {
-        {_mm512_shuffle_i64x2(v.x[0], v.x[1], 0x44), _mm512_shuffle_i64x2(v.x[0], v.x[1], 0xee),
-         _mm512_shuffle_i64x2(v.x[2], v.x[3], 0x44), _mm512_shuffle_i64x2(v.x[2], v.x[3], 0xee)},
-        _mm256_zextsi128_si256(_mm256_cvtepi32_epi16(pairs))};
+    const __m512i first[2] = {_mm512_shuffle_i32x4(v.x[0], v.x[1], 0x88),
+                              _mm512_shuffle_i32x4(v.x[2], v.x[3], 0x88)};
+    const __m512i second[2] = {_mm512_shuffle_i32x4(v.x[0], v.x[1], 0xdd),
+                               _mm512_shuffle_i32x4(v.x[2], v.x[3], 0xdd)};
+    return {{_mm512_shuffle_i32x4(first[0], first[1], 0x88),
+             _mm512_shuffle_i32x4(second[0], second[1], 0x88),
+             _mm512_shuffle_i32x4(first[0], first[1], 0xdd),
+             _mm512_shuffle_i32x4(second[0], second[1], 0xdd)},
+            _mm256_zextsi128_si256(_mm256_cvtepi32_epi16(pairs))};
+  }
+
+  /// The first (0x88) or second (0xdd) 16 bytes of each 32.
+  template <int kHalf>
+  static __m512i halves(const uint8_t* qs) {
+    return _mm512_shuffle_i32x4(load512(qs), load512(qs + 64), kHalf);
   }
 
   static void unpack_scales(const uint8_t* packed, Weights& w) {
@@ -71,10 +91,10 @@ struct PairedSubBlocks {
     const auto widened = [](uint64_t bytes) {
       return _mm_cvtepu8_epi16(_mm_cvtsi64_si128(static_cast<int64_t>(bytes)));
     };
-    const __m512i index =
-        _mm512_set_epi64(0x0003000300030003, 0x0002000200020002, 0x0003000300030003,
-                         0x0002000200020002, 0x0001000100010001, 0, 0x0001000100010001, 0);
-    spread_scales(index, 4, _mm512_castsi128_si512(widened(p.scale)), w);
+    const __m512i index = _mm512_set_epi64(
+        0x0007000700070007, 0x0006000600060006, 0x0005000500050005, 0x0004000400040004,
+        0x0003000300030003, 0x0002000200020002, 0x0001000100010001, 0);
+    w.scale[0] = _mm512_permutexvar_epi16(index, _mm512_castsi128_si512(widened(p.scale)));
     w.runs = _mm256_castsi128_si256(widened(p.min));
   }
 };
@@ -83,12 +103,12 @@ struct SuperQ4_K : PairedSubBlocks {
   using Block = BlockQ4_K;
   static Weights unpack(const Block& w) {
     const __m512i mask = _mm512_set1_epi8(15);
-    const __m512i q0 = load512(w.qs), q1 = load512(w.qs + 64);
+    const __m512i first = halves<0x88>(w.qs), second = halves<0xdd>(w.qs);
     Weights u;
-    u.q[0] = _mm512_and_si512(q0, mask);
-    u.q[1] = _mm512_and_si512(_mm512_srli_epi16(q0, 4), mask);
-    u.q[2] = _mm512_and_si512(q1, mask);
-    u.q[3] = _mm512_and_si512(_mm512_srli_epi16(q1, 4), mask);
+    u.q[0] = _mm512_and_si512(first, mask);
+    u.q[1] = _mm512_and_si512(second, mask);
+    u.q[2] = _mm512_and_si512(_mm512_srli_epi16(first, 4), mask);
+    u.q[3] = _mm512_and_si512(_mm512_srli_epi16(second, 4), mask);
     unpack_scales(w.scales, u);
     return u;
   }
@@ -96,31 +116,36 @@ struct SuperQ4_K : PairedSubBlocks {
 
 struct SuperQ5_K : PairedSubBlocks {
   using Block = BlockQ5_K;
-  /// 16-bit shifts of the lower and the upper 256 bits.
-  static __m512i counts(short lower, short upper) {
-    return _mm512_inserti64x4(_mm512_set1_epi16(lower), _mm256_set1_epi16(upper), 1);
-  }
   static Weights unpack(const Block& w) {
     const __m512i mask = _mm512_set1_epi8(15), bit = _mm512_set1_epi8(16);
-    const __m512i q0 = load512(w.qs), q1 = load512(w.qs + 64);
-    const __m512i h = _mm512_broadcast_i64x4(load256(w.qh));  // bit j belongs to sub-block j
+    const __m512i first = halves<0x88>(w.qs), second = halves<0xdd>(w.qs);
+    const __m256i h = load256(w.qh);  // bit j of a byte belongs to sub-block j
+    // Lane l shifted by 2 l: bits 0 and 1 are those of sub-blocks 2 l and 2 l + 1.
+    const __m512i right = _mm512_setr_epi64(0, 0, four_words(2), four_words(2), four_words(4),
+                                            four_words(4), four_words(6), four_words(6));
+    const __m512i h0 = _mm512_srlv_epi16(_mm512_broadcast_i32x4(_mm256_castsi256_si128(h)), right);
+    const __m512i h1 =
+        _mm512_srlv_epi16(_mm512_broadcast_i32x4(_mm256_extracti128_si256(h, 1)), right);
     const auto join = [&](__m512i low, __m512i high) {
       return _mm512_or_si512(_mm512_and_si512(low, mask), _mm512_and_si512(high, bit));
     };
     Weights u;
-    u.q[0] = join(q0, _mm512_sllv_epi16(h, counts(4, 2)));
-    u.q[1] = join(_mm512_srli_epi16(q0, 4), _mm512_sllv_epi16(h, counts(3, 1)));
-    u.q[2] = join(q1, _mm512_srlv_epi16(h, counts(0, 2)));
-    u.q[3] = join(_mm512_srli_epi16(q1, 4), _mm512_srlv_epi16(h, counts(1, 3)));
+    u.q[0] = join(first, _mm512_slli_epi16(h0, 4));
+    u.q[1] = join(second, _mm512_slli_epi16(h1, 4));
+    u.q[2] = join(_mm512_srli_epi16(first, 4), _mm512_slli_epi16(h0, 3));
+    u.q[3] = join(_mm512_srli_epi16(second, 4), _mm512_slli_epi16(h1, 3));
     unpack_scales(w.scales, u);
     return u;
   }
+
+ private:
+  static constexpr long long four_words(long long x) { return x * 0x0001000100010001; }
 };
 
 /// File order. Lane i of the packed sums of two registers: run i of the first, then of the second.
 struct SuperQ6_K {
   using Block = BlockQ6_K;
-  static constexpr bool kMinimum = false;
+  static constexpr bool kMinimum = false, kJoined = false;
   static constexpr int kRuns = 16, kShift = 5;
 
   static Column column(const MatmulArgs& a, int64_t t, int64_t b) {
@@ -152,6 +177,7 @@ struct SuperQ6_K {
 /// What Q2_K and Q3_K share: register p has the elements of plane p (bits 2 p and 2 p + 1) of the
 /// first 32 bytes, then those of the second 32.
 struct Planes {
+  static constexpr bool kJoined = false;
   static constexpr int kRuns = 16;
 
   static Column column(const MatmulArgs& a, int64_t t, int64_t b) {
