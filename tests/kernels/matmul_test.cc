@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 #include "kernels/support.h"
 
@@ -106,7 +108,7 @@ TEST_P(MatmulTest, BadActivationsReachTheOutput) {
   }
 }
 
-/// Sets all bytes of blocks but their floats.
+/// Sets all bytes of blocks but their floats and scales of whole bytes, of which 0 would hide sums.
 template <typename Block>
 void fill_quants(Buffer& w, std::byte value) {
   for (std::byte* at = w.data(); at < w.data() + w.size(); at += sizeof(Block)) {
@@ -115,6 +117,8 @@ void fill_quants(Buffer& w, std::byte value) {
     std::memset(&after, static_cast<int>(value), sizeof(Block));
     after.d = before.d;
     if constexpr (requires { after.dmin; }) after.dmin = before.dmin;
+    if constexpr (std::is_same_v<Block, BlockQ6_K>)
+      std::memcpy(after.scales, before.scales, sizeof after.scales);
     std::memcpy(at, &after, sizeof(Block));
   }
 }
@@ -135,18 +139,24 @@ TEST(MatmulExtremes, SumsAroundSixteenBitsAndProductsAroundABytesRange) {
       if (type == DType::q5_k) fill_quants<BlockQ5_K>(w, value);
       if (type == DType::q6_k) fill_quants<BlockQ6_K>(w, value);
       if (type == DType::iq4_xs) fill_quants<BlockIQ4_XS>(w, value);
-      for (const int size : {8, 31, 32, 33, 34, 35, 63, 64, 65, 67, 68, 69, 70, 126, 127}) {
+      // 31 x 1057 (Q5_K), 32 x 1023 (Q6_K) and 15 x 2184 (Q4_K) fit 16 bits, one more does not.
+      const std::pair<int, int> sizes[] = {{8, 0},   {31, 0}, {33, 1}, {33, 2}, {34, 0}, {63, 15},
+                                           {63, 16}, {64, 0}, {68, 8}, {68, 9}, {69, 0}, {127, 0}};
+      for (const auto& [size, extra] : sizes) {
         std::vector<float> values(static_cast<size_t>(k * tokens));
         for (size_t i = 0; i < values.size(); ++i) {
-          // Whole runs of one sign; 127 in each block, so that nothing is rounded.
+          // Whole runs of one sign; 127 in each block, in a small run, so that nothing is rounded.
           const bool negative = (i / 16 + i / static_cast<size_t>(k)) % 3 == 0;
-          values[i] = static_cast<float>(i % 256 == 255 ? 127 : negative ? -size : size);
+          int one = size + (i % 32 == 0 ? extra : 0);
+          if (i % 256 >= 224) one = i % 256 == 255 ? 127 : 1;
+          values[i] = static_cast<float>(negative ? -one : one);
         }
         test::Activations x(values, tokens, k, info(type).kind);
         const auto expected = multiply(kernels::ref_table(), type, w, rows, k, x, tokens);
         for (const KernelTable* table : test::fast_tables())
           ASSERT_TRUE(test::all_same(expected, multiply(*table, type, w, rows, k, x, tokens)))
-              << fmt::format("{} {} bytes {:02x} size {}", table->isa, info(type).name, bits, size);
+              << fmt::format("{} {} bytes {:02x} size {} + {}", table->isa, info(type).name, bits,
+                             size, extra);
       }
     }
   }

@@ -127,6 +127,10 @@ inline __m512i with_field(__m512i low, __m512i x, int mask) {
 inline __m512i bits_of(__m512i x, int shift, int mask) {
   return _mm512_and_si512(_mm512_srl_epi32(x, _mm_cvtsi32_si128(shift)), _mm512_set1_epi32(mask));
 }
+/// In each byte, where the dword of its row begins in a lane of four rows: an index for shuffles.
+inline __m512i lane_rows() {
+  return _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
+}
 inline __m512i iq4_levels() { return _mm512_broadcast_i32x4(iq4_table()); }
 
 // ---- Types of 32 weights: one block of 16 rows, at byte `at` of them, to 8 registers.
@@ -149,9 +153,7 @@ inline void fill_five_bits(const Rows& rows, size_t at, __m512i qh, uint8_t* out
   const __m512i pattern[2] = {_mm512_set1_epi32(0x08040201),
                               _mm512_set1_epi32(static_cast<int>(0x80402010u))};
   fill_nibbles(rows, at, out, [&](__m512i low, size_t g) {
-    const __m512i index = _mm512_add_epi32(
-        _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c)),
-        bytes(static_cast<int>(g / 2)));
+    const __m512i index = _mm512_add_epi32(lane_rows(), bytes(static_cast<int>(g / 2)));
     const __mmask64 set = _mm512_test_epi8_mask(_mm512_shuffle_epi8(qh, index), pattern[g % 2]);
     return _mm512_mask_add_epi8(low, set, low, bytes(16));
   });

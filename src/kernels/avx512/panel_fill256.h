@@ -126,9 +126,6 @@ inline void fill_weights(Of<TypeQ6_K>, const Rows& rows, size_t at, uint8_t* out
 /// Folded types: byte i of dword r is what i stands for in row r, times its scale. Bytes of rows
 /// are looked up there, in a lane of 4 rows at a time.
 inline __m512i look_up(__m512i values, __m512i index) { return _mm512_shuffle_epi8(values, index); }
-inline __m512i lane_rows() {  // where the values of a dword's row begin
-  return _mm512_broadcast_i32x4(_mm_setr_epi32(0, 0x04040404, 0x08080808, 0x0c0c0c0c));
-}
 inline __m512i times_0123(__m512i scales) {  // of at most 85
   return _mm512_mullo_epi32(scales, _mm512_set1_epi32(0x03020100));
 }
