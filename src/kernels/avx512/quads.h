@@ -16,12 +16,6 @@ struct Quad {
   __m512i low, high;
 };
 
-inline __m512i gather128(const void* a, const void* b, const void* c, const void* d) {
-  const __m256i ab = _mm256_inserti128_si256(_mm256_castsi128_si256(load128(a)), load128(b), 1);
-  const __m256i cd = _mm256_inserti128_si256(_mm256_castsi128_si256(load128(c)), load128(d), 1);
-  return _mm512_inserti64x4(_mm512_castsi256_si512(ab), cd, 1);
-}
-
 /// Activations of token t from block b on.
 inline Quad column_quad(const MatmulArgs& a, int64_t t, int64_t b) {
   const int8_t* q = a.xq.q + t * a.xq.q_stride + 32 * b;

@@ -1,5 +1,6 @@
 // GEMV of the 256-element types for one token: four rows at a time, one super-block of each.
-// Integers are exact in any order, the float chain runs over super-blocks in order.
+// Integers are exact in any order, the float chain runs over super-blocks in order. The activations
+// are arranged in the scratch first.
 #include "kernels/avx512/integer_matmul.h"
 #include "kernels/avx512/stream.h"
 #include "kernels/avx512/super_blocks.h"
@@ -7,66 +8,71 @@
 namespace weir::kernels::avx512 {
 namespace {
 
-/// Integer sums of one row and super-block, still spread over lanes.
-struct Partial {
-  __m512i sum;
-  __m128i min;
-};
-
-/// Four rows, not yet widened to floats: integer sums and, for types with a minimum, theirs.
+/// Integer sums of four rows, and of what is to be multiplied by dmin.
 struct Totals {
   __m128i sum, min;
 };
 
-template <typename Type>
-inline Partial partial(const Weights& w, const Column& x) {
-  Partial p = {products<Type::kJoined>(w, x.q), _mm_setzero_si128()};
-  if constexpr (Type::kRuns == 8) {
-    p.min = _mm_madd_epi16(_mm256_castsi256_si128(w.runs), _mm256_castsi256_si128(x.runs));
-  } else {
-    const __m256i runs = _mm256_madd_epi16(w.runs, x.runs);
-    if constexpr (Type::kMinimum)
-      p.min = _mm_add_epi32(_mm256_castsi256_si128(runs), _mm256_extracti128_si256(runs, 1));
-    else
-      p.sum =
-          _mm512_sub_epi32(p.sum, _mm512_zextsi256_si512(_mm256_slli_epi32(runs, Type::kShift)));
-  }
-  return p;
-}
-
-/// Element r = sum over the lanes of row r.
-inline __m128i row_sums(const Partial* p) {
-  const __m512i sums[kRows] = {p[0].sum, p[1].sum, p[2].sum, p[3].sum};
-  const __m512i c = lane_sums(sums);
+/// Element r = the sum over the lanes of c, element by element.
+inline __m128i add_lanes(__m512i c) {
   const __m256i d = _mm256_add_epi32(_mm512_castsi512_si256(c), _mm512_extracti64x4_epi64(c, 1));
   return _mm_add_epi32(_mm256_castsi256_si128(d), _mm256_extracti128_si256(d, 1));
 }
-inline __m128i row_minima(const Partial* p) {
-  const __m128i a =
-      _mm_add_epi32(_mm_unpacklo_epi32(p[0].min, p[1].min), _mm_unpackhi_epi32(p[0].min, p[1].min));
-  const __m128i b =
-      _mm_add_epi32(_mm_unpacklo_epi32(p[2].min, p[3].min), _mm_unpackhi_epi32(p[2].min, p[3].min));
-  return _mm_add_epi32(_mm_unpacklo_epi64(a, b), _mm_unpackhi_epi64(a, b));
+
+/// Element r = the sum of the elements of lane r.
+inline __m128i add_elements(__m512i c) {
+  c = _mm512_add_epi32(c, _mm512_shuffle_epi32(c, _MM_PERM_BADC));
+  c = _mm512_add_epi32(c, _mm512_shuffle_epi32(c, _MM_PERM_CDAB));
+  const __m512i index = _mm512_castsi128_si512(_mm_setr_epi32(0, 4, 8, 12));
+  return _mm512_castsi512_si128(_mm512_permutexvar_epi32(index, c));
 }
 
-/// Row by row: for the types of super_blocks.h.
+/// For the types of super_blocks.h.
 template <typename Type>
-inline Totals totals(const typename Type::Block* const* row, const MatmulArgs& a, int64_t b) {
-  const Column x = Type::column(a, 0, b);
-  Partial p[kRows];
-  for (int r = 0; r < kRows; ++r) p[r] = partial<Type>(Type::unpack(row[r][b]), x);
-  return {row_sums(p), Type::kMinimum ? row_minima(p) : _mm_setzero_si128()};
+[[gnu::always_inline]] inline Totals totals(const typename Type::Block* const* row, int64_t b,
+                                            const Heads& heads, const Arranged<Type, 1>& x) {
+  __m512i sums[kRows];
+  for (int r = 0; r < kRows; ++r)
+    sums[r] = products<Type::kJoined>(Type::unpack(row[r][b], heads, r), x.q[0]);
+  const __m128i sum = add_lanes(lane_sums(sums));
+  const __m128i runs = add_elements(run_products<Type, 1>(heads, x, 0));
+  if constexpr (Type::kMinimum) return {sum, runs};
+  return {_mm_sub_epi32(sum, _mm_slli_epi32(runs, Type::kShift)), runs};
 }
 
-struct SuperIQ4_XS {
-  using Block = BlockIQ4_XS;
-  static constexpr bool kMinimum = false;
-};
+/// Four rows' chains, one super-block further.
+template <typename Type>
+[[gnu::always_inline]] inline __m128 super_block(const typename Type::Block* const* row,
+                                                 const MatmulArgs& a, int64_t b,
+                                                 const Arranged<Type, 1>& x, __m128 chain) {
+  prefetch_rows<kRows>(row[0], b, a.row_bytes);
+  const Heads heads = Type::heads(row, b);
+  const Totals total = totals<Type>(row, b, heads, x);
+  const __m256 d = _mm256_mul_ps(heads.d, _mm256_set1_ps(x.d[0]));
+  chain = _mm_fmadd_ps(_mm256_castps256_ps128(d), _mm_cvtepi32_ps(total.sum), chain);
+  if constexpr (!Type::kMinimum) return chain;
+  const __m128 minus = _mm_xor_ps(_mm256_extractf128_ps(d, 1), _mm_set1_ps(-0.0f));
+  return _mm_fmadd_ps(minus, _mm_cvtepi32_ps(total.min), chain);
+}
+
+template <typename Type>
+bool stream(const MatmulArgs& a) {
+  using Block = typename Type::Block;
+  auto* const x = reinterpret_cast<Arranged<Type, 1>*>(a.scratch);
+  if (a.k / 256 * static_cast<int64_t>(sizeof *x) > static_cast<int64_t>(kMatmulScratch))
+    return false;
+  arrange<Type, 1>(a, x);
+  stream_token<Block, 256>(a, [&](const Block* const* row, int64_t begin, int64_t end) {
+    __m128 chain = _mm_setzero_ps();
+    for (int64_t b = begin; b < end; ++b) chain = super_block<Type>(row, a, b, x[b], chain);
+    return chain;
+  });
+  return true;
+}
 
 /// IQ4_XS: levels of 8 bits, whose sums need 32; a lane a sub-block, so that one product scales
 /// four sub-blocks of four rows.
-template <>
-inline Totals totals<SuperIQ4_XS>(const BlockIQ4_XS* const* row, const MatmulArgs& a, int64_t b) {
+inline __m128i iq4_xs_sums(const BlockIQ4_XS* const* row, const MatmulArgs& a, int64_t b) {
   const __m512i lane = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
   const __m512i mask = _mm512_set1_epi8(15), table = _mm512_broadcast_i32x4(iq4_table());
   // Element r of heads: d and scales_h of row r; of lows: its scales_l.
@@ -106,34 +112,19 @@ inline Totals totals<SuperIQ4_XS>(const BlockIQ4_XS* const* row, const MatmulArg
     const __m512i exact = _mm512_sub_epi32(lane_sums(dots), offset);
     sum = _mm512_add_epi32(sum, _mm512_mullo_epi32(exact, scale));
   }
-  const __m256i lanes =
-      _mm256_add_epi32(_mm512_castsi512_si256(sum), _mm512_extracti64x4_epi64(sum, 1));
-  return {_mm_add_epi32(_mm256_castsi256_si128(lanes), _mm256_extracti128_si256(lanes, 1)),
-          _mm_setzero_si128()};
+  return add_lanes(sum);
 }
 
-template <typename Type>
-inline __m128 super_block(const typename Type::Block* const* row, const MatmulArgs& a, int64_t b,
-                          __m128 chain) {
-  using Block = typename Type::Block;
-  prefetch_rows<kRows>(row[0], b, a.row_bytes);
-  const Totals total = totals<Type>(row, a, b);
-  const __m128 dx = _mm_set1_ps(a.xq.d[b]);
-  const __m128 d = four_halves(row, b, [](const Block& w) { return w.d; });
-  chain = _mm_fmadd_ps(_mm_mul_ps(d, dx), _mm_cvtepi32_ps(total.sum), chain);
-  if constexpr (Type::kMinimum) {
-    const __m128 dmin = _mm_mul_ps(four_halves(row, b, [](const Block& w) { return w.dmin; }), dx);
-    chain = _mm_fmadd_ps(_mm_xor_ps(dmin, _mm_set1_ps(-0.0f)), _mm_cvtepi32_ps(total.min), chain);
-  }
-  return chain;
-}
-
-template <typename Type>
-void stream(const MatmulArgs& a) {
-  using Block = typename Type::Block;
+void stream_iq4_xs(const MatmulArgs& a) {
+  using Block = BlockIQ4_XS;
   stream_token<Block, 256>(a, [&](const Block* const* row, int64_t begin, int64_t end) {
     __m128 chain = _mm_setzero_ps();
-    for (int64_t b = begin; b < end; ++b) chain = super_block<Type>(row, a, b, chain);
+    for (int64_t b = begin; b < end; ++b) {
+      prefetch_rows<kRows>(row[0], b, a.row_bytes);
+      const __m128i sum = iq4_xs_sums(row, a, b);
+      const __m128 d = four_halves(row, b, [](const Block& w) { return w.d; });
+      chain = _mm_fmadd_ps(_mm_mul_ps(d, _mm_set1_ps(a.xq.d[b])), _mm_cvtepi32_ps(sum), chain);
+    }
     return chain;
   });
 }
@@ -141,12 +132,11 @@ void stream(const MatmulArgs& a) {
 }  // namespace
 
 bool stream_block256(DType type, const MatmulArgs& a) {
-  const auto run = [&]<typename Type>() {
-    stream<Type>(a);
+  if (type == DType::iq4_xs) {
+    stream_iq4_xs(a);
     return true;
-  };
-  if (type == DType::iq4_xs) return run.template operator()<SuperIQ4_XS>();
-  return for_super_block(type, run);
+  }
+  return for_super_block(type, [&]<typename Type>() { return stream<Type>(a); });
 }
 
 }  // namespace weir::kernels::avx512

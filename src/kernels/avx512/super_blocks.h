@@ -1,8 +1,10 @@
 // Super-blocks of 256 weights, unpacked where the file has them, for a few tokens: a row's weights
-// in the order that costs least, and the activations in the same order. Where the sub-block sums
-// fit 16 bits (all types but IQ4_XS), scales are applied by a 16-bit dot product.
+// in the order that costs least, and the activations in the same order. What is small, scales and
+// factors, is unpacked for four rows at once, a 128-bit lane a row. Where the sub-block sums fit 16
+// bits (all types but IQ4_XS), scales are applied by a 16-bit dot product.
 #pragma once
 
+#include "kernels/avx512/stream.h"
 #include "kernels/avx512/unpack.h"
 #include "kernels/kernels.h"
 
@@ -15,12 +17,43 @@ struct Column {
   __m256i runs;  // int16 sums of 16, or of 32 in the lower half
 };
 
+/// What four rows' super-blocks say beside their weights; lane r of a register is row r's.
+struct Heads {
+  __m512i scale[2];  // int16: see the types
+  __m512i runs[2];   // int16 factors of the runs of activations, 8 a register: minima, or scales
+  __m256 d;          // one a row: d, then dmin where there is one
+};
+
 /// One row's weights of a super-block, unsigned, in the order of Column.
 struct Weights {
   __m512i q[4];
   __m512i scale[2];  // int16, of the packed sums: see products()
-  __m256i runs;      // int16 factors of the runs of activations: minima, or scales
 };
+
+/// Activations of one super-block as the streams read them.
+template <typename Type, int kTokens>
+struct alignas(64) Arranged {
+  __m512i q[kTokens][4];
+  __m128i runs[kTokens][Type::kRuns / 8];
+  float d[4];  // 0 for tokens that are not there
+};
+
+template <typename Type, int kTokens>
+inline void arrange(const MatmulArgs& a, Arranged<Type, kTokens>* x) {
+  for (int64_t b = 0; b < a.k / 256; ++b)
+    for (int t = 0; t < 4; ++t) {
+      x[b].d[t] = t < kTokens ? a.xq.d[t * a.xq.d_stride + b] : 0.0f;
+      if (t >= kTokens) continue;
+      const Column column = Type::column(a, t, b);
+      for (int i = 0; i < 4; ++i) x[b].q[t][i] = column.q[i];
+      __builtin_memcpy(x[b].runs[t], &column.runs, sizeof x[b].runs[t]);
+    }
+}
+
+/// a | (b & mask).
+inline __m512i or_masked(__m512i a, __m512i b, __m512i mask) {
+  return _mm512_ternarylogic_epi32(a, b, mask, 0xf8);
+}
 
 inline __m512i dot(__m512i w, __m512i x) {
   return _mm512_dpbusd_epi32(_mm512_setzero_si512(), w, x);
@@ -41,11 +74,50 @@ inline __m512i products(const Weights& w, const __m512i* x) {
   return _mm512_dpwssd_epi32(_mm512_madd_epi16(first, w.scale[0]), second, w.scale[1]);
 }
 
-/// scale[0] and scale[1] from int16 scales: word i takes that of `index` word i, plus 4 or 8 in the
-/// second.
-inline void spread_scales(__m512i index, short step, __m512i scales, Weights& w) {
-  w.scale[0] = _mm512_permutexvar_epi16(index, scales);
-  w.scale[1] = _mm512_permutexvar_epi16(_mm512_add_epi16(index, _mm512_set1_epi16(step)), scales);
+/// Lane r: the products of row r's factors with the runs of token t, in four parts.
+template <typename Type, int kTokens>
+inline __m512i run_products(const Heads& h, const Arranged<Type, kTokens>& x, int t) {
+  const __m512i sum = _mm512_madd_epi16(h.runs[0], _mm512_broadcast_i32x4(x.runs[t][0]));
+  if constexpr (Type::kRuns == 8) return sum;
+  return _mm512_dpwssd_epi32(sum, h.runs[1],
+                             _mm512_broadcast_i32x4(x.runs[t][Type::kRuns / 8 - 1]));
+}
+
+/// Lane r: the 16 bytes at `offset` of row r's block b.
+template <typename Block>
+inline __m512i four_rows(const Block* const* row, int64_t b, size_t offset) {
+  const auto at = [&](int r) { return reinterpret_cast<const std::byte*>(row[r] + b) + offset; };
+  return gather128(at(0), at(1), at(2), at(3));
+}
+
+/// The halves at words i and j of each lane, widened: those of four rows, then the others.
+template <short i, short j>
+inline __m256 lane_halves(__m512i h) {
+  const __m128i index = _mm_setr_epi16(i, i + 8, i + 16, i + 24, j, j + 8, j + 16, j + 24);
+  return _mm256_cvtph_ps(
+      _mm512_castsi512_si128(_mm512_permutexvar_epi16(_mm512_castsi128_si512(index), h)));
+}
+
+/// 16 bytes of each lane as words.
+struct Words {
+  __m512i low, high;
+};
+inline Words unsigned_words(__m512i bytes) {
+  const __m512i zero = _mm512_setzero_si512();
+  return {_mm512_unpacklo_epi8(bytes, zero), _mm512_unpackhi_epi8(bytes, zero)};
+}
+inline Words signed_words(__m512i bytes) {
+  const __m512i zero = _mm512_setzero_si512();
+  return {_mm512_srai_epi16(_mm512_unpacklo_epi8(zero, bytes), 8),
+          _mm512_srai_epi16(_mm512_unpackhi_epi8(zero, bytes), 8)};
+}
+
+/// Eight words of lane r, each four times: those of numbers `order`.
+template <int... order>
+inline __m512i spread(__m512i words, int r) {
+  const __m512i first = __m512i{(order * 0x0001000100010001)...};
+  const auto lane = static_cast<short>(8 * r);
+  return _mm512_permutexvar_epi16(_mm512_add_epi16(first, _mm512_set1_epi16(lane)), words);
 }
 
 /// Four registers of activations as they lie.
@@ -86,22 +158,30 @@ struct PairedSubBlocks {
     return _mm512_shuffle_i32x4(load512(qs), load512(qs + 64), kHalf);
   }
 
-  static void unpack_scales(const uint8_t* packed, Weights& w) {
-    const SixBitPairs p = six_bit_pairs(packed);
-    const auto widened = [](uint64_t bytes) {
-      return _mm_cvtepu8_epi16(_mm_cvtsi64_si128(static_cast<int64_t>(bytes)));
+  /// d, dmin and 12 bytes, which are three dwords: eight scales, then eight minima.
+  template <typename Block>
+  static Heads heads(const Block* const* row, int64_t b) {
+    const __m512i h = four_rows(row, b, 0);
+    const auto four_times = [](int e0, int e1, int e2, int e3) {
+      return _mm512_broadcast_i32x4(_mm_setr_epi32(e0, e1, e2, e3));
     };
-    const __m512i index = _mm512_set_epi64(
-        0x0007000700070007, 0x0006000600060006, 0x0005000500050005, 0x0004000400040004,
-        0x0003000300030003, 0x0002000200020002, 0x0001000100010001, 0);
-    w.scale[0] = _mm512_permutexvar_epi16(index, _mm512_castsi128_si512(widened(p.scale)));
-    w.runs = _mm256_castsi128_si256(widened(p.min));
+    const __m512i six = _mm512_shuffle_epi32(h, _MM_PERM_ENUM(0xed));  // dwords 1, 3, 2, 3
+    const __m512i high = _mm512_shuffle_epi32(h, _MM_PERM_ENUM(0x84));  // dwords -, 1, -, 2
+    const __m512i low =
+        _mm512_and_si512(_mm512_srlv_epi32(six, four_times(0, 0, 0, 4)),
+                         four_times(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f));
+    const Words words = unsigned_words(
+        or_masked(low, _mm512_srli_epi32(high, 2), four_times(0, 0x30303030, 0, 0x30303030)));
+    return {{words.low, words.low}, {words.high, words.high}, lane_halves<0, 1>(h)};
+  }
+  static void spread_scales(const Heads& h, int r, Weights& w) {
+    w.scale[0] = w.scale[1] = spread<0, 1, 2, 3, 4, 5, 6, 7>(h.scale[0], r);
   }
 };
 
 struct SuperQ4_K : PairedSubBlocks {
   using Block = BlockQ4_K;
-  static Weights unpack(const Block& w) {
+  static Weights unpack(const Block& w, const Heads& h, int r) {
     const __m512i mask = _mm512_set1_epi8(15);
     const __m512i first = halves<0x88>(w.qs), second = halves<0xdd>(w.qs);
     Weights u;
@@ -109,14 +189,14 @@ struct SuperQ4_K : PairedSubBlocks {
     u.q[1] = _mm512_and_si512(second, mask);
     u.q[2] = _mm512_and_si512(_mm512_srli_epi16(first, 4), mask);
     u.q[3] = _mm512_and_si512(_mm512_srli_epi16(second, 4), mask);
-    unpack_scales(w.scales, u);
+    spread_scales(h, r, u);
     return u;
   }
 };
 
 struct SuperQ5_K : PairedSubBlocks {
   using Block = BlockQ5_K;
-  static Weights unpack(const Block& w) {
+  static Weights unpack(const Block& w, const Heads& heads, int r) {
     const __m512i mask = _mm512_set1_epi8(15), bit = _mm512_set1_epi8(16);
     const __m512i first = halves<0x88>(w.qs), second = halves<0xdd>(w.qs);
     const __m256i h = load256(w.qh);  // bit j of a byte belongs to sub-block j
@@ -127,14 +207,14 @@ struct SuperQ5_K : PairedSubBlocks {
     const __m512i h1 =
         _mm512_srlv_epi16(_mm512_broadcast_i32x4(_mm256_extracti128_si256(h, 1)), right);
     const auto join = [&](__m512i low, __m512i high) {
-      return _mm512_or_si512(_mm512_and_si512(low, mask), _mm512_and_si512(high, bit));
+      return or_masked(_mm512_and_si512(low, mask), high, bit);
     };
     Weights u;
     u.q[0] = join(first, _mm512_slli_epi16(h0, 4));
     u.q[1] = join(second, _mm512_slli_epi16(h1, 4));
     u.q[2] = join(_mm512_srli_epi16(first, 4), _mm512_slli_epi16(h0, 3));
     u.q[3] = join(_mm512_srli_epi16(second, 4), _mm512_slli_epi16(h1, 3));
-    unpack_scales(w.scales, u);
+    spread_scales(heads, r, u);
     return u;
   }
 
@@ -152,7 +232,13 @@ struct SuperQ6_K {
     const Activations v = activations(a, t, b);
     return {{v.x[0], v.x[1], v.x[2], v.x[3]}, v.runs};
   }
-  static Weights unpack(const Block& w) {
+  static Heads heads(const Block* const* row, int64_t b) {
+    const Words words = signed_words(four_rows(row, b, offsetof(Block, scales)));
+    return {{words.low, words.high},
+            {words.low, words.high},
+            lane_halves<7, 7>(four_rows(row, b, sizeof(Block) - 16))};
+  }
+  static Weights unpack(const Block& w, const Heads& heads, int r) {
     const __m512i mask = _mm512_set1_epi8(15), bits = _mm512_set1_epi8(0x30);
     const __m512i left = _mm512_inserti64x4(_mm512_set1_epi16(4), _mm256_set1_epi16(2), 1);
     const __m512i right = _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi16(2), 1);
@@ -160,16 +246,11 @@ struct SuperQ6_K {
     for (int half = 0; half < 2; ++half) {
       const __m512i q = load512(w.ql + 64 * half);
       const __m512i h = _mm512_broadcast_i64x4(load256(w.qh + 32 * half));
-      u.q[2 * half] = _mm512_or_si512(_mm512_and_si512(q, mask),
-                                      _mm512_and_si512(_mm512_sllv_epi16(h, left), bits));
-      u.q[2 * half + 1] = _mm512_or_si512(_mm512_and_si512(_mm512_srli_epi16(q, 4), mask),
-                                          _mm512_and_si512(_mm512_srlv_epi16(h, right), bits));
+      u.q[2 * half] = or_masked(_mm512_and_si512(q, mask), _mm512_sllv_epi16(h, left), bits);
+      u.q[2 * half + 1] = or_masked(_mm512_and_si512(_mm512_srli_epi16(q, 4), mask),
+                                    _mm512_srlv_epi16(h, right), bits);
     }
-    u.runs = _mm256_cvtepi8_epi16(load128(w.scales));
-    const __m512i index = _mm512_set_epi64(
-        0x0007000700070007, 0x0003000300030003, 0x0006000600060006, 0x0002000200020002,
-        0x0005000500050005, 0x0001000100010001, 0x0004000400040004, 0);
-    spread_scales(index, 8, _mm512_castsi256_si512(u.runs), u);
+    for (int i = 0; i < 2; ++i) u.scale[i] = spread<0, 4, 1, 5, 2, 6, 3, 7>(heads.scale[i], r);
     return u;
   }
 };
@@ -187,12 +268,12 @@ struct Planes {
          _mm512_shuffle_i64x2(v.x[1], v.x[3], 0x44), _mm512_shuffle_i64x2(v.x[1], v.x[3], 0xee)},
         v.runs};
   }
-  /// scales[j] multiplies run j of 16 elements.
-  static void spread(__m256i scales, Weights& w) {
-    const __m512i index = _mm512_set_epi64(
-        0x000b000b000b000b, 0x0009000900090009, 0x000a000a000a000a, 0x0008000800080008,
-        0x0003000300030003, 0x0001000100010001, 0x0002000200020002, 0);
-    spread_scales(index, 4, _mm512_castsi256_si512(scales), w);
+  /// Scales of runs 0 ... 15 in the order that spread_scales() wants.
+  static Words arrange_scales(const Words& w) {
+    return {_mm512_unpacklo_epi64(w.low, w.high), _mm512_unpackhi_epi64(w.low, w.high)};
+  }
+  static void spread_scales(const Heads& h, int r, Weights& w) {
+    for (int i = 0; i < 2; ++i) w.scale[i] = spread<0, 2, 1, 3, 4, 6, 5, 7>(h.scale[i], r);
   }
 };
 
@@ -200,16 +281,25 @@ struct SuperQ2_K : Planes {
   using Block = BlockQ2_K;
   static constexpr bool kMinimum = true;
   static constexpr int kShift = 0;
-  static Weights unpack(const Block& w) {
+
+  /// A byte a run: its scale in the low nibble, its minimum in the high one.
+  static Heads heads(const Block* const* row, int64_t b) {
+    const __m512i packed = four_rows(row, b, offsetof(Block, scales)), low = _mm512_set1_epi8(15);
+    const Words scales = arrange_scales(unsigned_words(_mm512_and_si512(packed, low)));
+    const Words minima =
+        unsigned_words(_mm512_and_si512(_mm512_srli_epi16(packed, 4), low));
+    return {{scales.low, scales.high},
+            {minima.low, minima.high},
+            lane_halves<6, 7>(four_rows(row, b, sizeof(Block) - 16))};
+  }
+  static Weights unpack(const Block& w, const Heads& heads, int r) {
     const __m512i mask = _mm512_set1_epi8(3), q = load512(w.qs);
-    const __m128i packed = load128(w.scales), low = _mm_set1_epi8(15);
     Weights u;
     u.q[0] = _mm512_and_si512(q, mask);
     u.q[1] = _mm512_and_si512(_mm512_srli_epi16(q, 2), mask);
     u.q[2] = _mm512_and_si512(_mm512_srli_epi16(q, 4), mask);
     u.q[3] = _mm512_and_si512(_mm512_srli_epi16(q, 6), mask);
-    spread(_mm256_cvtepu8_epi16(_mm_and_si128(packed, low)), u);
-    u.runs = _mm256_cvtepu8_epi16(_mm_and_si128(_mm_srli_epi16(packed, 4), low));
+    spread_scales(heads, r, u);
     return u;
   }
 };
@@ -218,24 +308,33 @@ struct SuperQ3_K : Planes {
   using Block = BlockQ3_K;
   static constexpr bool kMinimum = false;
   static constexpr int kShift = 2;
-  /// Sixteen 6-bit scales less 32: the low nibbles of 8 bytes, the high ones; 4 bytes of high bits.
-  static __m256i scales(const uint8_t* packed) {
-    int64_t eight;
-    __builtin_memcpy(&eight, packed, 8);
-    const __m128i both = _mm_cvtsi64_si128(eight);
-    const __m128i low =
-        _mm_and_si128(_mm_unpacklo_epi64(both, _mm_srli_epi16(both, 4)), _mm_set1_epi8(15));
-    const __m128i bits = _mm_srlv_epi32(_mm_set1_epi32(static_cast<int>(load_bits(packed + 8))),
-                                        _mm_setr_epi32(0, 2, 4, 6));
-    const __m128i high = _mm_slli_epi16(_mm_and_si128(bits, _mm_set1_epi8(3)), 4);
-    return _mm256_cvtepi8_epi16(_mm_sub_epi8(_mm_or_si128(low, high), _mm_set1_epi8(32)));
+
+  /// Sixteen 6-bit scales plus 32: the low nibbles of 8 bytes, the high ones; 4 bytes of high bits.
+  /// Then d.
+  static Heads heads(const Block* const* row, int64_t b) {
+    const __m512i h = four_rows(row, b, sizeof(Block) - 16);  // scales begin at byte 2
+    const __m512i eight = _mm512_shuffle_epi8(
+        h, _mm512_broadcast_i32x4(
+               _mm_setr_epi8(2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5, 6, 7, 8, 9)));
+    const __m512i four = _mm512_shuffle_epi8(
+        h, _mm512_broadcast_i32x4(
+               _mm_setr_epi8(10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13)));
+    const __m512i low =
+        _mm512_and_si512(_mm512_srlv_epi64(eight, _mm512_setr_epi64(0, 4, 0, 4, 0, 4, 0, 4)),
+                         _mm512_set1_epi8(15));
+    // Bits 2 j and 2 j + 1 of a byte go to 4 and 5.
+    const __m512i high =
+        _mm512_rolv_epi32(four, _mm512_broadcast_i32x4(_mm_setr_epi32(4, 2, 0, 30)));
+    const Words scales = signed_words(
+        _mm512_sub_epi8(or_masked(low, high, _mm512_set1_epi8(0x30)), _mm512_set1_epi8(32)));
+    const Words arranged = arrange_scales(scales);
+    return {{arranged.low, arranged.high}, {scales.low, scales.high}, lane_halves<7, 7>(h)};
   }
   /// Two bits of q and the third of h, whose bit 2 it is.
   static __m512i join(__m512i q, __m512i h) {
-    return _mm512_ternarylogic_epi32(_mm512_and_si512(q, _mm512_set1_epi8(3)), h,
-                                     _mm512_set1_epi8(4), 0xf8);  // a | (b & c)
+    return or_masked(_mm512_and_si512(q, _mm512_set1_epi8(3)), h, _mm512_set1_epi8(4));
   }
-  static Weights unpack(const Block& w) {
+  static Weights unpack(const Block& w, const Heads& heads, int r) {
     const __m512i q = load512(w.qs);
     // Bit p of the mask belongs to plane p of the first 32 bytes, bit p + 4 to that of the second.
     const __m512i left = _mm512_inserti64x4(_mm512_set1_epi16(4), _mm256_setzero_si256(), 1);
@@ -245,8 +344,7 @@ struct SuperQ3_K : Planes {
     u.q[1] = join(_mm512_srli_epi16(q, 2), _mm512_srli_epi16(h, 3));
     u.q[2] = join(_mm512_srli_epi16(q, 4), _mm512_srli_epi16(h, 4));
     u.q[3] = join(_mm512_srli_epi16(q, 6), _mm512_srli_epi16(h, 5));
-    u.runs = scales(w.scales);
-    spread(u.runs, u);
+    spread_scales(heads, r, u);
     return u;
   }
 };

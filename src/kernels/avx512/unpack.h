@@ -17,6 +17,13 @@ inline __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const
 inline __m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 inline __m512i load512(const void* p) { return _mm512_loadu_si512(p); }
 
+/// Four registers of 16 bytes, a lane each.
+inline __m512i gather128(const void* a, const void* b, const void* c, const void* d) {
+  const __m256i ab = _mm256_inserti128_si256(_mm256_castsi128_si256(load128(a)), load128(b), 1);
+  const __m256i cd = _mm256_inserti128_si256(_mm256_castsi128_si256(load128(c)), load128(d), 1);
+  return _mm512_inserti64x4(_mm512_castsi256_si512(ab), cd, 1);
+}
+
 inline float half(Half bits) { return _cvtsh_ss(bits); }
 
 /// 16 bytes of two nibbles as 32 bytes: low nibbles first.
