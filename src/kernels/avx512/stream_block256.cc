@@ -31,9 +31,10 @@ inline __m128i add_elements(__m512i c) {
 template <typename Type>
 [[gnu::always_inline]] inline Totals totals(const typename Type::Block* const* row, int64_t b,
                                             const Heads& heads, const Arranged<Type, 1>& x) {
-  __m512i sums[kRows];
+  __m512i q[4], sums[kRows];
+  for (int i = 0; i < 4; ++i) q[i] = load_once(&x.q[0][i]);
   for (int r = 0; r < kRows; ++r)
-    sums[r] = products<Type::kJoined>(Type::unpack(row[r][b], heads, r), x.q[0]);
+    sums[r] = products<Type::kJoined>(Type::unpack(row[r][b], heads, r), q);
   const __m128i sum = add_lanes(lane_sums(sums));
   const __m128i runs = add_elements(run_products<Type, 1>(heads, x, 0));
   if constexpr (Type::kMinimum) return {sum, runs};

@@ -120,6 +120,14 @@ inline __m512i spread(__m512i words, int r) {
   return _mm512_permutexvar_epi16(_mm512_add_epi16(first, _mm512_set1_epi16(lane)), words);
 }
 
+/// A load that stays one: g++ folds it into each instruction that reads the register otherwise, and
+/// weights cross cache lines.
+inline __m512i load_once(const void* p) {
+  __m512i x = load512(p);
+  asm("" : "+v"(x));
+  return x;
+}
+
 /// Four registers of activations as they lie.
 struct Activations {
   __m512i x[4];
@@ -152,10 +160,13 @@ struct PairedSubBlocks {
             _mm256_zextsi128_si256(_mm256_cvtepi32_epi16(pairs))};
   }
 
-  /// The first (0x88) or second (0xdd) 16 bytes of each 32.
-  template <int kHalf>
-  static __m512i halves(const uint8_t* qs) {
-    return _mm512_shuffle_i32x4(load512(qs), load512(qs + 64), kHalf);
+  /// The first and the second 16 bytes of each 32.
+  struct Halves {
+    __m512i first, second;
+  };
+  static Halves halves(const uint8_t* qs) {
+    const __m512i a = load_once(qs), b = load_once(qs + 64);
+    return {_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd)};
   }
 
   /// d, dmin and 12 bytes, which are three dwords: eight scales, then eight minima.
@@ -183,7 +194,7 @@ struct SuperQ4_K : PairedSubBlocks {
   using Block = BlockQ4_K;
   static Weights unpack(const Block& w, const Heads& h, int r) {
     const __m512i mask = _mm512_set1_epi8(15);
-    const __m512i first = halves<0x88>(w.qs), second = halves<0xdd>(w.qs);
+    const auto [first, second] = halves(w.qs);
     Weights u;
     u.q[0] = _mm512_and_si512(first, mask);
     u.q[1] = _mm512_and_si512(second, mask);
@@ -198,7 +209,7 @@ struct SuperQ5_K : PairedSubBlocks {
   using Block = BlockQ5_K;
   static Weights unpack(const Block& w, const Heads& heads, int r) {
     const __m512i mask = _mm512_set1_epi8(15), bit = _mm512_set1_epi8(16);
-    const __m512i first = halves<0x88>(w.qs), second = halves<0xdd>(w.qs);
+    const auto [first, second] = halves(w.qs);
     const __m256i h = load256(w.qh);  // bit j of a byte belongs to sub-block j
     // Lane l shifted by 2 l: bits 0 and 1 are those of sub-blocks 2 l and 2 l + 1.
     const __m512i right = _mm512_setr_epi64(0, 0, four_words(2), four_words(2), four_words(4),
@@ -244,7 +255,7 @@ struct SuperQ6_K {
     const __m512i right = _mm512_inserti64x4(_mm512_setzero_si512(), _mm256_set1_epi16(2), 1);
     Weights u;
     for (int half = 0; half < 2; ++half) {
-      const __m512i q = load512(w.ql + 64 * half);
+      const __m512i q = load_once(w.ql + 64 * half);
       const __m512i h = _mm512_broadcast_i64x4(load256(w.qh + 32 * half));
       u.q[2 * half] = or_masked(_mm512_and_si512(q, mask), _mm512_sllv_epi16(h, left), bits);
       u.q[2 * half + 1] = or_masked(_mm512_and_si512(_mm512_srli_epi16(q, 4), mask),
@@ -293,7 +304,7 @@ struct SuperQ2_K : Planes {
             lane_halves<6, 7>(four_rows(row, b, sizeof(Block) - 16))};
   }
   static Weights unpack(const Block& w, const Heads& heads, int r) {
-    const __m512i mask = _mm512_set1_epi8(3), q = load512(w.qs);
+    const __m512i mask = _mm512_set1_epi8(3), q = load_once(w.qs);
     Weights u;
     u.q[0] = _mm512_and_si512(q, mask);
     u.q[1] = _mm512_and_si512(_mm512_srli_epi16(q, 2), mask);
@@ -335,7 +346,7 @@ struct SuperQ3_K : Planes {
     return or_masked(_mm512_and_si512(q, _mm512_set1_epi8(3)), h, _mm512_set1_epi8(4));
   }
   static Weights unpack(const Block& w, const Heads& heads, int r) {
-    const __m512i q = load512(w.qs);
+    const __m512i q = load_once(w.qs);
     // Bit p of the mask belongs to plane p of the first 32 bytes, bit p + 4 to that of the second.
     const __m512i left = _mm512_inserti64x4(_mm512_set1_epi16(4), _mm256_setzero_si256(), 1);
     const __m512i h = _mm512_sllv_epi16(_mm512_broadcast_i64x4(load256(w.hmask)), left);
