@@ -16,11 +16,43 @@ struct Quad {
   __m512i low, high;
 };
 
-/// Activations of token t from block b on.
-inline Quad column_quad(const MatmulArgs& a, int64_t t, int64_t b) {
-  const int8_t* q = a.xq.q + t * a.xq.q_stride + 32 * b;
-  const __m512i x0 = load512(q), x1 = load512(q + 64);
-  return {_mm512_shuffle_i32x4(x0, x1, 0x88), _mm512_shuffle_i32x4(x0, x1, 0xdd)};
+/// From blocks 0 and 1, and 2 and 3.
+inline Quad lane_halves(__m512i first, __m512i second) {
+  return {_mm512_shuffle_i32x4(first, second, 0x88), _mm512_shuffle_i32x4(first, second, 0xdd)};
+}
+
+/// Activations of four consecutive blocks as the streams read them.
+template <int kTokens>
+struct alignas(64) Arranged {
+  Quad q[kTokens];
+  __m512i start[kTokens];  // element 0 of lane i: minus the offset times the sum of block i
+  float d[kBlocks][4];     // [block][token]; 0 for tokens that are not there, but one fills all four
+  float sums[kBlocks][4];
+};
+
+template <typename Type, int kTokens>
+inline void arrange(const MatmulArgs& a, Arranged<kTokens>* x) {
+  for (int64_t b = 0; b + kBlocks <= a.k / 32; b += kBlocks, ++x)
+    for (int t = 0; t < 4; ++t) {
+      const bool there = t < kTokens || kTokens == 1;
+      const int64_t from = kTokens == 1 ? 0 : t;
+      alignas(64) int32_t start[16] = {};
+      for (int i = 0; i < kBlocks; ++i) {
+        const int16_t sum = there ? a.xq.s[from * a.xq.s_stride + b + i] : int16_t{0};
+        x->d[i][t] = there ? a.xq.d[from * a.xq.d_stride + b + i] : 0.0f;
+        x->sums[i][t] = static_cast<float>(sum);
+        start[4 * i] = -Type::kOffset * sum;
+      }
+      if (t >= kTokens) continue;
+      const int8_t* const q = a.xq.q + t * a.xq.q_stride + 32 * b;
+      x->q[t] = lane_halves(load512(q), load512(q + 64));
+      x->start[t] = load512(start);
+    }
+}
+
+/// acc + the products of four blocks of a row, lane i those of block i.
+inline __m512i add_products(__m512i acc, const Quad& w, const Quad& x) {
+  return _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(acc, w.low, x.low), w.high, x.high);
 }
 
 inline Quad split_nibbles(__m512i raw) {
@@ -53,9 +85,11 @@ template <typename Type>
 inline Quad quad(const typename Type::Block* b) {
   if constexpr (__is_same(Type, TypeQ8_0)) {
     const __m512i flip = _mm512_set1_epi8(static_cast<char>(0x80));
-    const __m512i low = gather128(b[0].qs, b[1].qs, b[2].qs, b[3].qs);
-    const __m512i high = gather128(b[0].qs + 16, b[1].qs + 16, b[2].qs + 16, b[3].qs + 16);
-    return {_mm512_xor_si512(low, flip), _mm512_xor_si512(high, flip)};
+    const auto two = [&](const BlockQ8_0* at) {
+      const __m512i first = _mm512_castsi256_si512(load256(at[0].qs));
+      return _mm512_xor_si512(_mm512_inserti64x4(first, load256(at[1].qs), 1), flip);
+    };
+    return lane_halves(two(b), two(b + 2));
   } else if constexpr (__is_same(Type, TypeIQ4_NL)) {
     const __m512i table = _mm512_broadcast_i32x4(iq4_table());
     const Quad q = nibble_quad(b);
@@ -67,13 +101,27 @@ inline Quad quad(const typename Type::Block* b) {
   }
 }
 
-/// Sixteen halves, lane b, element r = scale `get` of block b of row r, widened.
-template <typename Block, typename Get>
-inline __m512 scales(const Block* const* row, int64_t b, Get get) {
-  alignas(32) uint16_t bits[16];
-  for (int i = 0; i < kBlocks; ++i)
-    for (int r = 0; r < kRows; ++r) bits[4 * i + r] = get(row[r][b + i]);
-  return _mm512_cvtph_ps(_mm256_load_si256(reinterpret_cast<const __m256i*>(bits)));
+/// Word kWord of four consecutive blocks of four rows, a half, widened: lane i, element r is block i's
+/// of row r.
+template <int kWord, typename Block>
+inline __m512 scales(const Block* const* row, int64_t b) {
+  constexpr int kWords = sizeof(Block) / 2;
+  constexpr bool kOneLoad = 3 * kWords + kWord < 32;
+  // The second load holds the last two blocks and does not end behind them.
+  constexpr int kSecond = kOneLoad ? 0 : kWords * 4 - 32 < kWords * 2 ? kWords * 4 - 32 : kWords * 2;
+  constexpr auto four = [](int word) { return word * 0x0001000100010001; };
+  const __m512i first = _mm512_setr_epi64(four(kWord), four(kWord + kWords),
+                                          four(kWord + 2 * kWords - kSecond),
+                                          four(kWord + 3 * kWords - kSecond), 0, 0, 0, 0);
+  __m512i words = _mm512_setzero_si512();
+  for (int r = 0; r < kRows; ++r) {
+    const auto* const at = reinterpret_cast<const int16_t*>(row[r] + b);
+    const __mmask32 lanes = kOneLoad ? 0x1111 : 0x0011;
+    words = _mm512_mask_permutexvar_epi16(words, lanes << r, first, load512(at));
+    if (!kOneLoad)
+      words = _mm512_mask_permutexvar_epi16(words, 0x1100u << r, first, load512(at + kSecond));
+  }
+  return _mm512_cvtph_ps(_mm512_castsi512_si256(words));
 }
 
 /// One block of four rows and one token, for the k that are no multiple of 128.

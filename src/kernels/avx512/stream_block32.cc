@@ -1,25 +1,13 @@
 // GEMV of the 32-element types for one token: four rows at a time, four blocks of each in one
 // register (a 128-bit lane a block), so that one small transpose gives the 16 block sums and the
-// float chain runs over four rows at once. Weights are read where the file has them.
+// float chain runs over four rows at once. Weights are read where the file has them; the activations
+// are arranged in the scratch first.
 #include "kernels/avx512/integer_matmul.h"
 #include "kernels/avx512/quads.h"
 #include "kernels/avx512/stream.h"
 
 namespace weir::kernels::avx512 {
 namespace {
-
-/// Four floats, each repeated over one lane.
-inline __m512 spread(const float* p) {
-  const __m512i index = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-  return _mm512_permutexvar_ps(index, _mm512_castps128_ps512(_mm_loadu_ps(p)));
-}
-inline __m512i spread(const int16_t* p) {
-  const __m512i index = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-  int64_t four;
-  __builtin_memcpy(&four, p, 8);
-  return _mm512_permutexvar_epi32(
-      index, _mm512_castsi128_si512(_mm_cvtepi16_epi32(_mm_cvtsi64_si128(four))));
-}
 
 /// chain = fma(factor, value, chain) for the lanes in order.
 inline __m128 chain_lanes(__m128 chain, __m512 factor, __m512 value) {
@@ -44,50 +32,45 @@ inline __m128 chain_pairs(__m128 chain, __m512 f, __m512 v, __m512 g, __m512 u) 
 }
 
 template <typename Type>
-inline __m128 four_blocks(const typename Type::Block* const* row, const MatmulArgs& a, int64_t b,
-                          __m128 chain) {
-  const Quad x = column_quad(a, 0, b);
-  __m512i sums[kRows];
+[[gnu::always_inline]] inline __m128 four_blocks(const typename Type::Block* const* row,
+                                                 const MatmulArgs& a, int64_t b,
+                                                 const Arranged<1>& x, __m128 chain) {
   prefetch_rows<kRows, kBlocks>(row[0], b, a.row_bytes);
-  for (int r = 0; r < kRows; ++r) {
-    const Quad w = quad<Type>(row[r] + b);
-    sums[r] = _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(_mm512_setzero_si512(), w.low, x.low), w.high,
-                                  x.high);
-  }
-  __m512i sum = lane_sums(sums);
-  const __m512i total = spread(a.xq.s + b);
-  if (Type::kOffset != 0)
-    sum = _mm512_sub_epi32(sum, _mm512_mullo_epi32(total, _mm512_set1_epi32(Type::kOffset)));
-  const __m512 dx = spread(a.xq.d + b);
-  const __m512 d = scales(row, b, [](const typename Type::Block& block) { return block.d; });
-  if constexpr (Type::kMinimum) {
-    const __m512 m = scales(row, b, [](const typename Type::Block& block) { return block.m; });
-    return chain_pairs(chain, _mm512_mul_ps(d, dx), _mm512_cvtepi32_ps(sum), _mm512_mul_ps(m, dx),
-                       _mm512_cvtepi32_ps(total));
-  } else {
-    return chain_lanes(chain, _mm512_mul_ps(d, dx), _mm512_cvtepi32_ps(sum));
-  }
+  const Quad column = {load_once(&x.q[0].low), load_once(&x.q[0].high)};
+  const __m512i start = Type::kOffset == 0 ? _mm512_setzero_si512() : x.start[0];
+  __m512i sums[kRows];
+  for (int r = 0; r < kRows; ++r) sums[r] = add_products(start, quad<Type>(row[r] + b), column);
+  const __m512 sum = _mm512_cvtepi32_ps(lane_sums(sums));
+  const __m512 dx = _mm512_load_ps(x.d[0]);
+  const __m512 factor = _mm512_mul_ps(scales<0>(row, b), dx);
+  if constexpr (Type::kMinimum)
+    return chain_pairs(chain, factor, sum, _mm512_mul_ps(scales<1>(row, b), dx),
+                       _mm512_load_ps(x.sums[0]));
+  return chain_lanes(chain, factor, sum);
 }
 
 template <typename Type>
-void stream(const MatmulArgs& a) {
+bool stream(const MatmulArgs& a) {
   using Block = typename Type::Block;
+  auto* const x = reinterpret_cast<Arranged<1>*>(a.scratch);
+  if (a.k / (32 * kBlocks) * static_cast<int64_t>(sizeof *x) > static_cast<int64_t>(kMatmulScratch))
+    return false;
+  arrange<Type, 1>(a, x);
   stream_token<Block, 32>(a, [&](const Block* const* row, int64_t begin, int64_t end) {
     __m128 chain = _mm_setzero_ps();
     int64_t b = begin;
-    for (; b + kBlocks <= end; b += kBlocks) chain = four_blocks<Type>(row, a, b, chain);
+    for (; b + kBlocks <= end; b += kBlocks)
+      chain = four_blocks<Type>(row, a, b, x[b / kBlocks], chain);
     for (; b < end; ++b) chain = one_block<Type>(row, a, 0, b, chain);
     return chain;
   });
+  return true;
 }
 
 }  // namespace
 
 bool stream_block32(DType type, const MatmulArgs& a) {
-  return for_block32(type, [&]<typename Type>() {
-    stream<Type>(a);
-    return true;
-  });
+  return for_block32(type, [&]<typename Type>() { return stream<Type>(a); });
 }
 
 }  // namespace weir::kernels::avx512

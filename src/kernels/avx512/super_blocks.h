@@ -120,14 +120,6 @@ inline __m512i spread(__m512i words, int r) {
   return _mm512_permutexvar_epi16(_mm512_add_epi16(first, _mm512_set1_epi16(lane)), words);
 }
 
-/// A load that stays one: g++ folds it into each instruction that reads the register otherwise, and
-/// weights cross cache lines.
-inline __m512i load_once(const void* p) {
-  __m512i x = load512(p);
-  asm("" : "+v"(x));
-  return x;
-}
-
 /// Four registers of activations as they lie.
 struct Activations {
   __m512i x[4];
