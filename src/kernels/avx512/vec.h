@@ -140,6 +140,8 @@ constexpr int64_t kProbeDotOps = 128;
 // Tile of the float matmul: rows x tokens held in registers.
 constexpr int kTileRows = 4;
 constexpr int kTileTokens = 6;
+// Sums of float attention held in registers.
+constexpr int kAttentionSums = 24;
 // Queries that share one pass over a KV page: of floats, of quantised numbers.
 constexpr int kRealQueries = 16;
 constexpr int kQuantisedQueries = 8;

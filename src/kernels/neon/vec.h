@@ -170,6 +170,8 @@ constexpr int64_t kProbeDotOps = 32;
 // Tile of the float matmul: rows x tokens held in registers.
 constexpr int kTileRows = 2;
 constexpr int kTileTokens = 2;
+// Sums of float attention held in registers.
+constexpr int kAttentionSums = 4;
 // Queries that share one pass over a KV page: of floats, of quantised numbers.
 constexpr int kRealQueries = 4;
 constexpr int kQuantisedQueries = 4;
