@@ -162,6 +162,23 @@ TEST(MatmulExtremes, SumsAroundSixteenBitsAndProductsAroundABytesRange) {
   }
 }
 
+/// Kernels for few tokens arrange activations in their scratch, where they fit.
+TEST(MatmulExtremes, RowsLongerThanTheScratch) {
+  std::mt19937 rng(13);
+  const int64_t k = static_cast<int64_t>(kernels::kMatmulScratch), rows = 2;
+  for (const DType type : {DType::q8_0, DType::q4_k}) {
+    const Buffer w = test::random_weights(rng, type, rows, k, false);
+    for (const int64_t tokens : {1, 2}) {
+      test::Activations x(test::random_floats(rng, static_cast<size_t>(tokens * k)), tokens, k,
+                          info(type).kind);
+      const auto expected = multiply(kernels::ref_table(), type, w, rows, k, x, tokens);
+      for (const KernelTable* table : test::fast_tables())
+        ASSERT_TRUE(test::all_same(expected, multiply(*table, type, w, rows, k, x, tokens)))
+            << fmt::format("{} {} tokens {}", table->isa, info(type).name, tokens);
+    }
+  }
+}
+
 std::vector<DType> weight_types() {
   std::vector<DType> types;
   for (const DTypeInfo& row : all_dtypes())

@@ -39,8 +39,7 @@ template <typename Type, int kTokens>
   for (int t = 0; t < kTokens; ++t) lanes[t] = lane_sums(sums[t]);
   __m512i sum = join_lanes(lanes);
   const __m512i runs = all_run_products<Type, kTokens>(heads, x);
-  if constexpr (!Type::kMinimum)
-    sum = _mm512_sub_epi32(sum, _mm512_slli_epi32(runs, Type::kShift));
+  if constexpr (!Type::kMinimum) sum = _mm512_sub_epi32(sum, _mm512_slli_epi32(runs, Type::kShift));
   const __m512 dx = spread_tokens(x.d);
   const __m512 d = _mm512_broadcast_f32x4(_mm256_castps256_ps128(heads.d));
   chain = _mm512_fmadd_ps(_mm512_mul_ps(d, dx), _mm512_cvtepi32_ps(sum), chain);

@@ -26,7 +26,7 @@ template <int kTokens>
 struct alignas(64) Arranged {
   Quad q[kTokens];
   __m512i start[kTokens];  // element 0 of lane i: minus the offset times the sum of block i
-  float d[kBlocks][4];     // [block][token]; 0 for tokens that are not there, but one fills all four
+  float d[kBlocks][4];  // [block][token]; 0 for tokens that are not there, but one fills all four
   float sums[kBlocks][4];
 };
 
@@ -101,18 +101,20 @@ inline Quad quad(const typename Type::Block* b) {
   }
 }
 
-/// Word kWord of four consecutive blocks of four rows, a half, widened: lane i, element r is block i's
-/// of row r.
+/// Word kWord of four consecutive blocks of four rows, a half, widened: lane i, element r is block
+/// i's of row r.
 template <int kWord, typename Block>
 inline __m512 scales(const Block* const* row, int64_t b) {
   constexpr int kWords = sizeof(Block) / 2;
   constexpr bool kOneLoad = 3 * kWords + kWord < 32;
   // The second load holds the last two blocks and does not end behind them.
-  constexpr int kSecond = kOneLoad ? 0 : kWords * 4 - 32 < kWords * 2 ? kWords * 4 - 32 : kWords * 2;
+  constexpr int kSecond = kOneLoad                       ? 0
+                          : kWords * 4 - 32 < kWords * 2 ? kWords * 4 - 32
+                                                         : kWords * 2;
   constexpr auto four = [](int word) { return word * 0x0001000100010001; };
-  const __m512i first = _mm512_setr_epi64(four(kWord), four(kWord + kWords),
-                                          four(kWord + 2 * kWords - kSecond),
-                                          four(kWord + 3 * kWords - kSecond), 0, 0, 0, 0);
+  const __m512i first =
+      _mm512_setr_epi64(four(kWord), four(kWord + kWords), four(kWord + 2 * kWords - kSecond),
+                        four(kWord + 3 * kWords - kSecond), 0, 0, 0, 0);
   __m512i words = _mm512_setzero_si512();
   for (int r = 0; r < kRows; ++r) {
     const auto* const at = reinterpret_cast<const int16_t*>(row[r] + b);

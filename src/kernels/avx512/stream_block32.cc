@@ -1,7 +1,7 @@
 // GEMV of the 32-element types for one token: four rows at a time, four blocks of each in one
 // register (a 128-bit lane a block), so that one small transpose gives the 16 block sums and the
-// float chain runs over four rows at once. Weights are read where the file has them; the activations
-// are arranged in the scratch first.
+// float chain runs over four rows at once. Weights are read where the file has them; the
+// activations are arranged in the scratch first.
 #include "kernels/avx512/integer_matmul.h"
 #include "kernels/avx512/quads.h"
 #include "kernels/avx512/stream.h"

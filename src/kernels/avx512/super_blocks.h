@@ -168,7 +168,7 @@ struct PairedSubBlocks {
     const auto four_times = [](int e0, int e1, int e2, int e3) {
       return _mm512_broadcast_i32x4(_mm_setr_epi32(e0, e1, e2, e3));
     };
-    const __m512i six = _mm512_shuffle_epi32(h, _MM_PERM_ENUM(0xed));  // dwords 1, 3, 2, 3
+    const __m512i six = _mm512_shuffle_epi32(h, _MM_PERM_ENUM(0xed));   // dwords 1, 3, 2, 3
     const __m512i high = _mm512_shuffle_epi32(h, _MM_PERM_ENUM(0x84));  // dwords -, 1, -, 2
     const __m512i low =
         _mm512_and_si512(_mm512_srlv_epi32(six, four_times(0, 0, 0, 4)),
@@ -289,8 +289,7 @@ struct SuperQ2_K : Planes {
   static Heads heads(const Block* const* row, int64_t b) {
     const __m512i packed = four_rows(row, b, offsetof(Block, scales)), low = _mm512_set1_epi8(15);
     const Words scales = arrange_scales(unsigned_words(_mm512_and_si512(packed, low)));
-    const Words minima =
-        unsigned_words(_mm512_and_si512(_mm512_srli_epi16(packed, 4), low));
+    const Words minima = unsigned_words(_mm512_and_si512(_mm512_srli_epi16(packed, 4), low));
     return {{scales.low, scales.high},
             {minima.low, minima.high},
             lane_halves<6, 7>(four_rows(row, b, sizeof(Block) - 16))};
@@ -317,14 +316,12 @@ struct SuperQ3_K : Planes {
   static Heads heads(const Block* const* row, int64_t b) {
     const __m512i h = four_rows(row, b, sizeof(Block) - 16);  // scales begin at byte 2
     const __m512i eight = _mm512_shuffle_epi8(
-        h, _mm512_broadcast_i32x4(
-               _mm_setr_epi8(2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5, 6, 7, 8, 9)));
+        h, _mm512_broadcast_i32x4(_mm_setr_epi8(2, 3, 4, 5, 6, 7, 8, 9, 2, 3, 4, 5, 6, 7, 8, 9)));
     const __m512i four = _mm512_shuffle_epi8(
         h, _mm512_broadcast_i32x4(
                _mm_setr_epi8(10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13, 10, 11, 12, 13)));
-    const __m512i low =
-        _mm512_and_si512(_mm512_srlv_epi64(eight, _mm512_setr_epi64(0, 4, 0, 4, 0, 4, 0, 4)),
-                         _mm512_set1_epi8(15));
+    const __m512i low = _mm512_and_si512(
+        _mm512_srlv_epi64(eight, _mm512_setr_epi64(0, 4, 0, 4, 0, 4, 0, 4)), _mm512_set1_epi8(15));
     // Bits 2 j and 2 j + 1 of a byte go to 4 and 5.
     const __m512i high =
         _mm512_rolv_epi32(four, _mm512_broadcast_i32x4(_mm_setr_epi32(4, 2, 0, 30)));
