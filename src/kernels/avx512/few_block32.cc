@@ -27,8 +27,9 @@ inline __m512 lane_everywhere(__m512 x) {
 }
 
 template <typename Type, int kTokens>
-inline __m512 four_blocks(const typename Type::Block* const* row, const MatmulArgs& a, int64_t b,
-                          const Arranged<kTokens>& x, __m512 chain) {
+[[gnu::always_inline]] inline __m512 four_blocks(const typename Type::Block* const* row,
+                                                 const MatmulArgs& a, int64_t b,
+                                                 const Arranged<kTokens>& x, __m512 chain) {
   prefetch_rows<kRows, kBlocks>(row[0], b, a.row_bytes);
   __m512i sums[kTokens][kRows], lanes[4] = {}, block[kBlocks];
   for (int r = 0; r < kRows; ++r) {
