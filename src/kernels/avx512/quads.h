@@ -11,16 +11,6 @@ namespace {
 
 constexpr int kBlocks = 4;
 
-/// Elements 0..15 (low) and 16..31 (high) of four consecutive blocks, a lane a block.
-struct Quad {
-  __m512i low, high;
-};
-
-/// From blocks 0 and 1, and 2 and 3.
-inline Quad lane_halves(__m512i first, __m512i second) {
-  return {_mm512_shuffle_i32x4(first, second, 0x88), _mm512_shuffle_i32x4(first, second, 0xdd)};
-}
-
 /// Activations of four consecutive blocks as the streams read them.
 template <int kTokens>
 struct alignas(64) Arranged {

@@ -78,6 +78,13 @@ inline bool few_tokens(const MatmulArgs& a) {
   return true;
 }
 
+/// `count` elements in the scratch, or null where they do not fit.
+template <typename T>
+inline T* in_scratch(const MatmulArgs& a, int64_t count) {
+  const bool fits = count * static_cast<int64_t>(sizeof(T)) <= static_cast<int64_t>(kMatmulScratch);
+  return fits ? reinterpret_cast<T*>(a.scratch) : nullptr;
+}
+
 /// p[t] over the whole of lane t.
 inline __m512 spread_tokens(const float* p) {
   const __m512i index = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);

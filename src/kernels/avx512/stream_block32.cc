@@ -52,9 +52,8 @@ template <typename Type>
 template <typename Type>
 bool stream(const MatmulArgs& a) {
   using Block = typename Type::Block;
-  auto* const x = reinterpret_cast<Arranged<1>*>(a.scratch);
-  if (a.k / (32 * kBlocks) * static_cast<int64_t>(sizeof *x) > static_cast<int64_t>(kMatmulScratch))
-    return false;
+  auto* const x = in_scratch<Arranged<1>>(a, a.k / (32 * kBlocks));
+  if (x == nullptr) return false;
   arrange<Type, 1>(a, x);
   stream_token<Block, 32>(a, [&](const Block* const* row, int64_t begin, int64_t end) {
     __m128 chain = _mm_setzero_ps();

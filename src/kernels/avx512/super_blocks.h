@@ -92,7 +92,7 @@ inline __m512i four_rows(const Block* const* row, int64_t b, size_t offset) {
 
 /// The halves at words i and j of each lane, widened: those of four rows, then the others.
 template <short i, short j>
-inline __m256 lane_halves(__m512i h) {
+inline __m256 widened_words(__m512i h) {
   const __m128i index = _mm_setr_epi16(i, i + 8, i + 16, i + 24, j, j + 8, j + 16, j + 24);
   return _mm256_cvtph_ps(
       _mm512_castsi512_si128(_mm512_permutexvar_epi16(_mm512_castsi128_si512(index), h)));
@@ -141,27 +141,16 @@ struct PairedSubBlocks {
   static Column column(const MatmulArgs& a, int64_t t, int64_t b) {
     const Activations v = activations(a, t, b);
     const __m256i pairs = _mm256_madd_epi16(v.runs, _mm256_set1_epi16(1));
-    const __m512i first[2] = {_mm512_shuffle_i32x4(v.x[0], v.x[1], 0x88),
-                              _mm512_shuffle_i32x4(v.x[2], v.x[3], 0x88)};
-    const __m512i second[2] = {_mm512_shuffle_i32x4(v.x[0], v.x[1], 0xdd),
-                               _mm512_shuffle_i32x4(v.x[2], v.x[3], 0xdd)};
-    return {{_mm512_shuffle_i32x4(first[0], first[1], 0x88),
-             _mm512_shuffle_i32x4(second[0], second[1], 0x88),
-             _mm512_shuffle_i32x4(first[0], first[1], 0xdd),
-             _mm512_shuffle_i32x4(second[0], second[1], 0xdd)},
+    const Quad a0 = lane_halves(v.x[0], v.x[1]), a1 = lane_halves(v.x[2], v.x[3]);
+    const Quad first = lane_halves(a0.low, a1.low), second = lane_halves(a0.high, a1.high);
+    return {{first.low, second.low, first.high, second.high},
             _mm256_zextsi128_si256(_mm256_cvtepi32_epi16(pairs))};
   }
 
-  /// The first and the second 16 bytes of each 32.
-  struct Halves {
-    __m512i first, second;
-  };
-  static Halves halves(const uint8_t* qs) {
-    const __m512i a = load_once(qs), b = load_once(qs + 64);
-    return {_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd)};
-  }
+  static Quad halves(const uint8_t* qs) { return lane_halves(load_once(qs), load_once(qs + 64)); }
 
-  /// d, dmin and 12 bytes, which are three dwords: eight scales, then eight minima.
+  /// d, dmin and 12 bytes, which are three dwords: eight scales, then eight minima. The same as
+  /// six_bit_pairs(), for four rows at once.
   template <typename Block>
   static Heads heads(const Block* const* row, int64_t b) {
     const __m512i h = four_rows(row, b, 0);
@@ -175,7 +164,7 @@ struct PairedSubBlocks {
                          four_times(0x3f3f3f3f, 0x0f0f0f0f, 0x3f3f3f3f, 0x0f0f0f0f));
     const Words words = unsigned_words(
         or_masked(low, _mm512_srli_epi32(high, 2), four_times(0, 0x30303030, 0, 0x30303030)));
-    return {{words.low, words.low}, {words.high, words.high}, lane_halves<0, 1>(h)};
+    return {{words.low, words.low}, {words.high, words.high}, widened_words<0, 1>(h)};
   }
   static void spread_scales(const Heads& h, int r, Weights& w) {
     w.scale[0] = w.scale[1] = spread<0, 1, 2, 3, 4, 5, 6, 7>(h.scale[0], r);
@@ -239,7 +228,7 @@ struct SuperQ6_K {
     const Words words = signed_words(four_rows(row, b, offsetof(Block, scales)));
     return {{words.low, words.high},
             {words.low, words.high},
-            lane_halves<7, 7>(four_rows(row, b, sizeof(Block) - 16))};
+            widened_words<7, 7>(four_rows(row, b, sizeof(Block) - 16))};
   }
   static Weights unpack(const Block& w, const Heads& heads, int r) {
     const __m512i mask = _mm512_set1_epi8(15), bits = _mm512_set1_epi8(0x30);
@@ -292,7 +281,7 @@ struct SuperQ2_K : Planes {
     const Words minima = unsigned_words(_mm512_and_si512(_mm512_srli_epi16(packed, 4), low));
     return {{scales.low, scales.high},
             {minima.low, minima.high},
-            lane_halves<6, 7>(four_rows(row, b, sizeof(Block) - 16))};
+            widened_words<6, 7>(four_rows(row, b, sizeof(Block) - 16))};
   }
   static Weights unpack(const Block& w, const Heads& heads, int r) {
     const __m512i mask = _mm512_set1_epi8(3), q = load_once(w.qs);
@@ -328,7 +317,7 @@ struct SuperQ3_K : Planes {
     const Words scales = signed_words(
         _mm512_sub_epi8(or_masked(low, high, _mm512_set1_epi8(0x30)), _mm512_set1_epi8(32)));
     const Words arranged = arrange_scales(scales);
-    return {{arranged.low, arranged.high}, {scales.low, scales.high}, lane_halves<7, 7>(h)};
+    return {{arranged.low, arranged.high}, {scales.low, scales.high}, widened_words<7, 7>(h)};
   }
   /// Two bits of q and the third of h, whose bit 2 it is.
   static __m512i join(__m512i q, __m512i h) {

@@ -32,6 +32,16 @@ inline __m512i gather128(const void* a, const void* b, const void* c, const void
   return _mm512_inserti64x4(_mm512_castsi256_si512(ab), cd, 1);
 }
 
+/// Elements 0..15 (low) and 16..31 (high) of four consecutive blocks of 32, a lane a block.
+struct Quad {
+  __m512i low, high;
+};
+
+/// From the first two blocks and the others, as they lie.
+inline Quad lane_halves(__m512i first, __m512i second) {
+  return {_mm512_shuffle_i32x4(first, second, 0x88), _mm512_shuffle_i32x4(first, second, 0xdd)};
+}
+
 inline float half(Half bits) { return _cvtsh_ss(bits); }
 
 /// 16 bytes of two nibbles as 32 bytes: low nibbles first.
