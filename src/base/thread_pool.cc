@@ -1,6 +1,4 @@
-// Start, wait and stop of the pool. `generation_` publishes a region (release), `pending_`
-// publishes its results; both are waited for by polling first and by the futex below
-// std::atomic::wait after.
+// Start, wait and stop of the pool. `generation_` publishes a region, `finished_` its results.
 #include "base/thread_pool.h"
 
 #include <system_error>
@@ -21,25 +19,34 @@ void pause() {
 #endif
 }
 
-/// Returns the value once it differs from `old`.
-uint32_t wait_for_change(const std::atomic<uint32_t>& value, uint32_t old, int spins) {
-  for (int i = 0; i < spins; ++i) {
-    const uint32_t now = value.load(std::memory_order_acquire);
-    if (now != old) return now;
-    pause();
-  }
-  for (;;) {
-    const uint32_t now = value.load(std::memory_order_acquire);
-    if (now != old) return now;
-    value.wait(old, std::memory_order_acquire);
-  }
+int checked_size(int threads) {
+  if (threads < 1 || threads > ThreadPool::kMaxThreads)
+    fail(Code::invalid_argument, "threads: {}, expected 1 to {}", threads, ThreadPool::kMaxThreads);
+  return threads;
 }
 
 }  // namespace
 
-ThreadPool::ThreadPool(int threads) : size_(threads) {
-  if (threads < 1 || threads > kMaxThreads)
-    fail(Code::invalid_argument, "threads: {}, expected 1 to {}", threads, kMaxThreads);
+bool WaitedCount::wait_for_change(uint32_t old, int polls) {
+  for (int i = 0; i < polls; ++i) {
+    if (value_.load(std::memory_order_acquire) != old) return false;
+    pause();
+  }
+  std::unique_lock lock(mutex_);
+  ++sleepers_;
+  changed_.wait(lock, [&] { return value_ != old; });
+  --sleepers_;
+  return true;
+}
+
+void WaitedCount::add(uint32_t difference) {
+  value_ += difference;
+  if (sleepers_ == 0) return;  // who comes now looks at the new number before sleeping
+  { const std::lock_guard lock(mutex_); }
+  changed_.notify_all();
+}
+
+ThreadPool::ThreadPool(int threads) : size_(checked_size(threads)), spread_(size_) {
   const auto cores = static_cast<int>(std::thread::hardware_concurrency());
   spins_ = threads <= cores ? kSpins : 0;
   errors_.resize(static_cast<size_t>(threads));
@@ -58,8 +65,7 @@ ThreadPool::~ThreadPool() { stop(); }
 
 void ThreadPool::stop() {
   stopping_ = true;
-  generation_.fetch_add(1, std::memory_order_release);
-  generation_.notify_all();
+  generation_.add(1);
   for (std::thread& worker : workers_) worker.join();
   workers_.clear();
 }
@@ -73,12 +79,11 @@ void ThreadPool::call(int index) {
 }
 
 void ThreadPool::work(int index) {
-  uint32_t seen = 0;
-  for (;;) {
-    seen = wait_for_change(generation_, seen, spins_);
+  for (uint32_t region = 0;; ++region) {
+    if (generation_.wait_for_change(region, spins_)) spread_.settle(index);
     if (stopping_) return;
     call(index);
-    if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) pending_.notify_one();
+    if (pending_.fetch_sub(1, std::memory_order_acq_rel) == 1) finished_.add(1);
   }
 }
 
@@ -88,12 +93,10 @@ void ThreadPool::run_region(Region region, const void* context) {
   context_ = context;
   if (size_ > 1) {
     pending_.store(static_cast<uint32_t>(size_ - 1), std::memory_order_relaxed);
-    generation_.fetch_add(1, std::memory_order_release);
-    generation_.notify_all();
+    generation_.add(1);
   }
   call(0);
-  for (uint32_t left = pending_.load(std::memory_order_acquire); left != 0;)
-    left = wait_for_change(pending_, left, spins_);
+  if (size_ > 1 && finished_.wait_for_change(regions_++, spins_)) spread_.settle(0);
   busy_.store(false, std::memory_order_release);
   for (std::exception_ptr& error : errors_) {
     if (error == nullptr) continue;

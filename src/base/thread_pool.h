@@ -4,12 +4,32 @@
 #pragma once
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <exception>
+#include <mutex>
 #include <thread>
 #include <vector>
 
+#include "base/thread_spread.h"
+
 namespace weir {
+
+/// A number that threads wait for: by polling first, then asleep. Not std::atomic::wait, which
+/// gives its processor up between polls (sched_yield): two threads that the system once put on one
+/// processor hand it to each other then, and never sleep, so that neither is moved to an idle one.
+class WaitedCount {
+ public:
+  /// Waits until the number differs from `old`. True if the thread slept.
+  bool wait_for_change(uint32_t old, int polls);
+
+  void add(uint32_t difference);  // wakes all who wait
+
+ private:
+  std::atomic<uint32_t> value_{0}, sleepers_{0};
+  std::mutex mutex_;
+  std::condition_variable changed_;
+};
 
 class ThreadPool {
  public:
@@ -46,11 +66,14 @@ class ThreadPool {
   int spins_;  // polls before a thread sleeps; 0 when there are more threads than cores
   Region region_ = nullptr;
   const void* context_ = nullptr;
+  uint32_t regions_ = 0;  // begun
   bool stopping_ = false;
   std::atomic<bool> busy_{false};
-  alignas(64) std::atomic<uint32_t> generation_{0};  // counts regions; workers wait for a change
-  alignas(64) std::atomic<uint32_t> pending_{0};     // workers that have not finished
-  std::vector<std::exception_ptr> errors_;           // one a thread
+  alignas(64) WaitedCount generation_;            // regions begun; workers wait for a change
+  alignas(64) std::atomic<uint32_t> pending_{0};  // workers that have not finished
+  WaitedCount finished_;                          // regions that all workers have finished
+  std::vector<std::exception_ptr> errors_;        // one a thread
+  ThreadSpread spread_;
   std::vector<std::thread> workers_;
 };
 

@@ -91,6 +91,7 @@ bool refuse_without_room(HttpExchange& exchange, Service& service) {
     service.registry.check_room();
     return false;
   } catch (const Error&) {
+    service.overload.refused();
     exchange.reply = error_reply(api_error_of(std::current_exception()), exchange.shape);
     return true;
   }

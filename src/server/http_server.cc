@@ -93,7 +93,14 @@ struct HttpServer::Impl {
   void run() noexcept {
     while (true) {
       try {
-        context.run();
+        while (!context.stopped()) {
+          if (service.overload.lasts()) {
+            service.overload.wait();
+            context.poll();
+          } else {
+            context.run_one();
+          }
+        }
         return;
       } catch (const std::exception& failure) {
         say("handler_failed", failure);

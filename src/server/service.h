@@ -13,6 +13,7 @@
 #include "server/framing.h"
 #include "server/log.h"
 #include "server/metrics.h"
+#include "server/overload.h"
 
 namespace weir {
 
@@ -39,6 +40,7 @@ struct Service {
   std::string version;
   SamplingParams defaults;  // of what a request does not say
   std::atomic<bool> draining = false;
+  Overload overload;
 
   Service(ModelRegistry& models, Metrics& figures, EventLog& events, KeyRing ring,
           HostPolicy policy, ServerLimits bounds, std::string program_version)
