@@ -7,6 +7,7 @@
 
 #include "kernels/isa_tables.h"
 #include "kernels/kernels.h"
+#include "kernels/vec/ahead.inc"
 
 namespace weir::kernels {
 namespace {
@@ -40,8 +41,9 @@ inline void store_rounded(const float* x, int64_t n, uint16_t* to) {
 }
 
 /// A row of halves to BF16.
-inline void store_rounded(const uint16_t* row, const Segment& s, uint16_t* to) {
+inline void store_rounded(const uint16_t* row, const Segment& s, uint16_t* to, Ahead& ahead) {
   for (int64_t i = 0; i < s.n; i += 32) {
+    ahead.step();
     const __m512i raw =
         s.n - i >= 32 ? _mm512_loadu_si512(row + i) : _mm512_maskz_loadu_epi16(s.tail(), row + i);
     const __m512 low = _mm512_cvtph_ps(_mm512_castsi512_si256(raw));
@@ -65,7 +67,7 @@ inline __m128 reduce_rows(const __m512* sum) {
 
 /// Adds one segment of kRows rows x C tokens to the output, of which `mask` has the rows.
 template <int C>
-inline void tile(const uint16_t* const* w, const uint16_t* x, const Segment& s, size_t next_rows,
+inline void tile(const uint16_t* const* w, const uint16_t* x, const Segment& s, Ahead ahead,
                  __mmask8 mask, float* out, int64_t out_stride) {
   __m512 sum[C][kRows];
 #pragma GCC unroll 6
@@ -83,13 +85,10 @@ inline void tile(const uint16_t* const* w, const uint16_t* x, const Segment& s, 
   };
   const int64_t whole = s.whole();
   for (int64_t i = 0; i < whole; i += 32) {
+    ahead.step();
     __m512i rows[kRows];
 #pragma GCC unroll 4
-    for (int r = 0; r < kRows; ++r) {
-      rows[r] = _mm512_loadu_si512(w[r] + i);
-      // One token: the next rows are wanted soon, and rows are short for the processor to guess.
-      if (C == 1) __builtin_prefetch(reinterpret_cast<const char*>(w[r] + i) + next_rows);
-    }
+    for (int r = 0; r < kRows; ++r) rows[r] = _mm512_loadu_si512(w[r] + i);
     step(rows, i);
   }
   if (whole < s.n) {
@@ -107,9 +106,9 @@ inline void tile(const uint16_t* const* w, const uint16_t* x, const Segment& s, 
 
 template <int C = kMaxColumns>
 inline void tile_of(int64_t columns, const uint16_t* const* w, const uint16_t* x, const Segment& s,
-                    size_t next_rows, __mmask8 mask, float* out, int64_t out_stride) {
-  if (columns >= C) return tile<C>(w, x, s, next_rows, mask, out, out_stride);
-  if constexpr (C > 1) tile_of<C - 1>(columns, w, x, s, next_rows, mask, out, out_stride);
+                    const Ahead& ahead, __mmask8 mask, float* out, int64_t out_stride) {
+  if (columns >= C) return tile<C>(w, x, s, ahead, mask, out, out_stride);
+  if constexpr (C > 1) tile_of<C - 1>(columns, w, x, s, ahead, mask, out, out_stride);
 }
 
 template <DType type>
@@ -126,18 +125,21 @@ void matmul(const MatmulArgs& a) {
         const int64_t left = a.rows - r0;
         const auto mask = static_cast<__mmask8>(left >= kRows ? 15 : (1 << left) - 1);
         const uint16_t* w[kRows];
+        const std::byte* next = a.w + static_cast<size_t>(r0 + kRows) * a.row_bytes + 2 * k0;
+        const bool turned = type == DType::f16;
+        Ahead ahead(next, a.row_bytes, kRows, 2 * s.n, (turned ? kRows : 1) * ((s.n + 31) / 32));
         for (int r = 0; r < kRows; ++r) {  // rows past the end repeat the last one
           const int64_t index = r < left ? r0 + r : a.rows - 1;
           w[r] = reinterpret_cast<const uint16_t*>(a.w + static_cast<size_t>(index) * a.row_bytes) +
                  k0;
-          if (type != DType::f16) continue;
-          store_rounded(w[r], s, work.w[r]);
+          if (!turned) continue;
+          store_rounded(w[r], s, work.w[r], ahead);
           w[r] = work.w[r];
         }
-        const size_t next = type == DType::f16 ? 0 : kRows * a.row_bytes;
+        if (turned) ahead = {};
         for (int64_t t = 0; t < tokens; t += kMaxColumns)
-          tile_of(tokens - t, w, work.x[t], s, next, mask, a.out + (t0 + t) * a.out_stride + r0,
-                  a.out_stride);
+          tile_of(tokens - t, w, work.x[t], s, t == 0 ? ahead : Ahead(), mask,
+                  a.out + (t0 + t) * a.out_stride + r0, a.out_stride);
       }
     }
   }
