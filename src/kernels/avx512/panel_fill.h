@@ -5,7 +5,6 @@
 
 #include "kernels/avx512/unpack.h"
 #include "kernels/kernels.h"
-#include "kernels/vec/ahead.inc"
 
 namespace weir::kernels {
 namespace {
@@ -32,6 +31,34 @@ struct alignas(64) Scales256 {
 struct alignas(64) Panel256 {
   uint8_t w[kSegment * kPanelRows];
   Scales256 scales[kSegmentBlocks256];
+};
+
+/// Walks the weights that are unpacked next, and asks for them a few lines at a time: in one go
+/// they would hold up everything behind them. (A few bytes of many rows at once are nothing that
+/// the processor's own prefetcher could follow.) Past the end of the weights lie those of the
+/// caller's next call, or nothing: prefetching does no harm.
+class Ahead {
+ public:
+  /// The first `bytes` bytes of each of `rows` rows, in `steps` steps.
+  Ahead(const std::byte* first, size_t row_bytes, int64_t rows, int64_t bytes, int64_t steps)
+      : row_(first), row_bytes_(row_bytes), bytes_(bytes) {
+    each_ = (rows * ((bytes + 63) / 64) + steps - 1) / steps;
+  }
+
+  [[gnu::always_inline]] void step() {
+    for (int64_t i = 0; i < each_; ++i) {
+      __builtin_prefetch(row_ + at_, 0, 2);
+      at_ += 64;
+      const bool next = at_ >= bytes_;
+      row_ += next ? row_bytes_ : 0;
+      at_ = next ? 0 : at_;
+    }
+  }
+
+ private:
+  const std::byte* row_;
+  size_t row_bytes_;
+  int64_t bytes_, each_, at_ = 0;
 };
 
 /// Sixteen rows at one distance. Few bases and a stride, since sixteen pointers would have to be
