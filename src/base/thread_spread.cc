@@ -10,7 +10,7 @@ namespace weir {
 
 namespace {
 
-constexpr std::chrono::milliseconds kBetweenMoves{1};
+constexpr std::chrono::milliseconds kPause{1};
 
 /// Moves the calling thread to `processor`; which ones it may use stays as it is.
 bool move_to(int processor, const cpu_set_t& allowed) {
@@ -32,9 +32,10 @@ void ThreadSpread::settle(int index) {
     shared |= &place != &own && place.processor.load(std::memory_order_relaxed) == here;
   if (!shared) return;
   const auto now = std::chrono::steady_clock::now();
+  if (now - own.looked < kPause) return;
+  own.looked = now;
   cpu_set_t allowed;
-  if (now - own.moved < kBetweenMoves || sched_getaffinity(0, sizeof allowed, &allowed) != 0)
-    return;
+  if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return;
   cpu_set_t unused = allowed;
   for (const Place& place : places_) {
     const int taken = place.processor.load(std::memory_order_relaxed);
@@ -42,7 +43,6 @@ void ThreadSpread::settle(int index) {
   }
   for (int processor = 0; processor < CPU_SETSIZE; ++processor) {
     if (!CPU_ISSET(static_cast<size_t>(processor), &unused)) continue;
-    own.moved = now;
     if (!move_to(processor, allowed)) return;
     own.processor.store(processor, std::memory_order_relaxed);
     ++moves_;
