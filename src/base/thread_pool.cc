@@ -10,6 +10,7 @@ namespace {
 
 // About 20 to 60 microseconds: longer than the serial stretches between the regions of a token.
 constexpr int kSpins = 1500;
+constexpr int kYields = 16;  // before a thread sleeps that may not spin
 
 void pause() {
 #if defined(__x86_64__)
@@ -31,6 +32,11 @@ bool WaitedCount::wait_for_change(uint32_t old, int polls) {
   for (int i = 0; i < polls; ++i) {
     if (value_.load(std::memory_order_acquire) != old) return false;
     pause();
+  }
+  // More threads than processors: no processor is idle that one could be kept from.
+  for (int i = 0; polls == 0 && i < kYields; ++i) {
+    if (value_.load(std::memory_order_acquire) != old) return false;
+    std::this_thread::yield();
   }
   std::unique_lock lock(mutex_);
   ++sleepers_;

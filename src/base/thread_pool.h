@@ -20,7 +20,8 @@ namespace weir {
 /// processor hand it to each other then, and never sleep, so that neither is moved to an idle one.
 class WaitedCount {
  public:
-  /// Waits until the number differs from `old`. True if the thread slept.
+  /// Waits until the number differs from `old`. True if the thread slept. `polls` before it does; 0
+  /// where threads are more than processors, which they give to each other a few times instead.
   bool wait_for_change(uint32_t old, int polls);
 
   void add(uint32_t difference);  // wakes all who wait
