@@ -143,7 +143,7 @@ constexpr int kTileTokens = 6;
 // Sums of float attention held in registers.
 constexpr int kAttentionSums = 24;
 // Queries that share one pass over a KV page: of floats, of quantised numbers.
-constexpr int kRealQueries = 16;
+constexpr int kRealQueries = 12;
 constexpr int kQuantisedQueries = 8;
 
 }  // namespace

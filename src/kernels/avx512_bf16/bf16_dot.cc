@@ -1,8 +1,9 @@
 // Matmul of F16 and BF16 weights by vdpbf16ps: the numerics option "bf16-dot" (docs/numerics.md).
 // A register holds 32 inputs of one row; lane i sums inputs 2 i + 1 and 2 i of every 32.
 //
-// Activations of a block of tokens are rounded to BF16 once a segment; F16 rows are rounded four at
-// a time. Both wait in scratch, padded with zeros to whole registers.
+// Activations of a block of tokens are rounded to BF16 once a segment, and so are the F16 rows of a
+// block. Both wait in scratch, padded with zeros to whole registers. Six tokens stay in the first
+// cache while a block of rows passes, and the rows in the second one while all tokens pass.
 #include <immintrin.h>
 
 #include "kernels/isa_tables.h"
@@ -12,11 +13,11 @@ namespace weir::kernels {
 namespace {
 
 constexpr int kRows = 4, kMaxColumns = 6;
-constexpr int64_t kTokenBlock = 96;  // their BF16 segment fits L2
+constexpr int64_t kTokenBlock = 96, kRowBlock = 64;  // their BF16 segments fit L2 together
 
 struct alignas(64) Work {
   uint16_t x[kTokenBlock][kSegment];
-  uint16_t w[kRows][kSegment];  // of F16 weights
+  uint16_t w[kRowBlock][kSegment];  // of F16 weights
 };
 static_assert(sizeof(Work) <= kMatmulScratch);
 
@@ -110,7 +111,7 @@ inline void tile(const uint16_t* const* w, const uint16_t* x, const Segment& s, 
   const int64_t whole = s.whole();
   NextRows next(w[0], row_bytes, s);
   for (int64_t i = 0; i < whole; i += 32) {
-    if (C == 1 && row_bytes != 0) next.step();  // one token is at the speed of the memory
+    if (row_bytes != 0) next.step();
     __m512i rows[kRows];
 #pragma GCC unroll 4
     for (int r = 0; r < kRows; ++r) rows[r] = _mm512_loadu_si512(w[r] + i);
@@ -136,9 +137,33 @@ inline void tile_of(int64_t columns, const uint16_t* const* w, const uint16_t* x
   if constexpr (C > 1) tile_of<C - 1>(columns, w, x, s, row_bytes, mask, out, out_stride);
 }
 
+/// One segment of the rows [r0, r1) and a block of tokens, whose activations are rounded.
+template <DType type>
+inline void row_block(const MatmulArgs& a, const Segment& s, int64_t r0, int64_t r1, int64_t t0,
+                      int64_t tokens, Work& work) {
+  const auto row = [&](int64_t r) {  // rows past the end repeat the last one
+    const auto index = static_cast<size_t>(r < a.rows ? r : a.rows - 1);
+    return reinterpret_cast<const uint16_t*>(a.w + index * a.row_bytes) + s.k;
+  };
+  const int64_t end = (r1 + kRows - 1) / kRows * kRows;
+  if (type == DType::f16)
+    for (int64_t r = r0; r < end; ++r)
+      store_rounded(row(r), s, kRows * a.row_bytes, work.w[r - r0]);
+  for (int64_t t = 0; t < tokens; t += kMaxColumns)
+    for (int64_t r = r0; r < end; r += kRows) {
+      const int64_t left = a.rows - r;
+      const auto mask = static_cast<__mmask8>(left >= kRows ? 15 : (1 << left) - 1);
+      const uint16_t* w[kRows];
+      for (int i = 0; i < kRows; ++i) w[i] = type == DType::f16 ? work.w[r - r0 + i] : row(r + i);
+      tile_of(tokens - t, w, work.x[t], s, type == DType::f16 || t > 0 ? 0 : a.row_bytes, mask,
+              a.out + (t0 + t) * a.out_stride + r, a.out_stride);
+    }
+}
+
 template <DType type>
 void matmul(const MatmulArgs& a) {
   auto& work = *reinterpret_cast<Work*>(a.scratch);
+  const int64_t rows = a.tokens > kMaxColumns ? kRowBlock : kRows;
   for (int64_t k0 = 0; k0 < a.k; k0 += kSegment) {
     const Segment s = {k0, a.k - k0 < kSegment ? a.k - k0 : kSegment};
     for (int64_t t0 = 0; t0 < a.tokens; t0 += kTokenBlock) {
@@ -146,22 +171,8 @@ void matmul(const MatmulArgs& a) {
       for (int64_t t = 0; t < tokens; ++t)
         for (int64_t i = 0; i < s.n; i += 32)
           store_rounded(a.x + (t0 + t) * a.x_stride + k0 + i, s.n - i, work.x[t] + i);
-      for (int64_t r0 = 0; r0 < a.rows; r0 += kRows) {
-        const int64_t left = a.rows - r0;
-        const auto mask = static_cast<__mmask8>(left >= kRows ? 15 : (1 << left) - 1);
-        const uint16_t* w[kRows];
-        for (int r = 0; r < kRows; ++r) {  // rows past the end repeat the last one
-          const int64_t index = r < left ? r0 + r : a.rows - 1;
-          w[r] = reinterpret_cast<const uint16_t*>(a.w + static_cast<size_t>(index) * a.row_bytes) +
-                 k0;
-          if (type != DType::f16) continue;
-          store_rounded(w[r], s, kRows * a.row_bytes, work.w[r]);
-          w[r] = work.w[r];
-        }
-        for (int64_t t = 0; t < tokens; t += kMaxColumns)
-          tile_of(tokens - t, w, work.x[t], s, type == DType::f16 ? 0 : a.row_bytes, mask,
-                  a.out + (t0 + t) * a.out_stride + r0, a.out_stride);
-      }
+      for (int64_t r0 = 0; r0 < a.rows; r0 += rows)
+        row_block<type>(a, s, r0, a.rows - r0 < rows ? a.rows : r0 + rows, t0, tokens, work);
     }
   }
 }

@@ -32,6 +32,15 @@ TEST(WorkSplit, BeginsWithTheThreadsOwnShareInLongPieces) {
   EXPECT_EQ(end, 48);
 }
 
+TEST(WorkSplit, BeginsWithThreeQuartersWhereUnitsComeInGrains) {
+  WorkSplit split(2);
+  split.reset(64, 4);
+  int64_t begin = 0, end = 0;
+  ASSERT_TRUE(split.claim(1, begin, end));
+  EXPECT_EQ(begin, 32);
+  EXPECT_EQ(end, 56);
+}
+
 TEST(WorkSplit, LessWorkThanThreads) {
   WorkSplit split(8);
   split.reset(2, 1);
