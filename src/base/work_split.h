@@ -4,8 +4,7 @@
 //
 // A static split waits for the slowest thread, and cores are not equal: efficiency cores, hyper-
 // threads, and virtual processors that a host interrupts. Halving keeps the pieces long, as streams
-// from memory like them, until the end is near. Units in grains share what a piece begins with
-// (activations that are packed or rounded for all its rows): there three quarters are taken.
+// from memory like them, until the end is near.
 #pragma once
 
 #include <algorithm>
@@ -15,13 +14,21 @@
 
 namespace weir {
 
+/// How units are cut: a piece has a multiple of `units`, and is so many quarters of what is left of
+/// a share. Three suit pieces that begin with work for all their units.
+struct Grain {
+  int64_t units = 1;
+  int quarters = 2;
+};
+
 class WorkSplit {
  public:
   explicit WorkSplit(int threads) : shares_(static_cast<size_t>(threads)) {}
 
-  /// Units [0, units) for all threads, in pieces of `grain` units and more. Not while others claim.
-  void reset(int64_t units, int64_t grain) {
-    grain_ = grain;
+  /// Units [0, units) for all threads. Not while others claim.
+  void reset(int64_t units, Grain cut) {
+    cut_ = cut;
+    const int64_t grain = cut.units;
     const auto count = static_cast<int64_t>(shares_.size());
     const int64_t grains = (units + grain - 1) / grain;
     for (int64_t i = 0; i < count; ++i) {
@@ -37,8 +44,8 @@ class WorkSplit {
       Share& share = shares_[(static_cast<size_t>(thread) + i) % shares_.size()];
       begin = share.next.load(std::memory_order_relaxed);
       while (begin < share.end) {
-        const int64_t part = (share.end - begin) * (grain_ > 1 ? 3 : 2) / 4 / grain_ * grain_;
-        end = std::min(share.end, begin + std::max(grain_, part));
+        const int64_t part = (share.end - begin) * cut_.quarters / 4 / cut_.units * cut_.units;
+        end = std::min(share.end, begin + std::max(cut_.units, part));
         if (share.next.compare_exchange_weak(begin, end, std::memory_order_relaxed)) return true;
       }
     }
@@ -51,7 +58,7 @@ class WorkSplit {
     int64_t end = 0;
   };
   std::vector<Share> shares_;  // one a thread
-  int64_t grain_ = 1;
+  Grain cut_;
 };
 
 }  // namespace weir

@@ -51,7 +51,7 @@ class CpuDevice {
   /// Calls f(thread, begin, end) until [0, units) is covered, in pieces of `grain` units and more,
   /// on whichever thread is free. `work` as above.
   template <typename F>
-  void split(int64_t units, int64_t grain, int64_t work, const F& f) {
+  void split(int64_t units, Grain grain, int64_t work, const F& f) {
     if (work < kSmallWork || pool_.size() == 1) {
       run(0, [&](int, int) { f(0, 0, units); });
       return;

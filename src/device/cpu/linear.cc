@@ -42,9 +42,12 @@ void finish(const KernelTable& table, const Projection& p, int64_t first, int64_
   }
 }
 
-/// Units that one call of a kernel should have at least. One token streams rows as they come; more
-/// tokens share unpacked panels, which are 64 rows at their best.
-int64_t grain_of(int64_t tokens) { return tokens == 1 ? 1 : 64 / kRowUnit; }
+/// What one call of a kernel should have. One token streams rows as they come; more tokens share
+/// unpacked panels, which are 64 rows at their best; many are packed or rounded in every call.
+Grain grain_of(int64_t tokens) {
+  if (tokens == 1) return {};
+  return {64 / kRowUnit, tokens < 64 ? 2 : 3};
+}
 
 /// The part of `rows` rows that belongs to units [begin, end).
 struct Share {

@@ -41,14 +41,17 @@ class Ahead {
  public:
   /// The first `bytes` bytes of each of `rows` rows, in `steps` steps.
   Ahead(const std::byte* first, size_t row_bytes, int64_t rows, int64_t bytes, int64_t steps)
-      : row_(first), row_bytes_(row_bytes), bytes_(bytes) {
-    const int64_t lines = rows * ((bytes + 63) / 64);
-    each_ = (lines + steps - 1) / steps;
-    idle_ = steps - (lines + each_ - 1) / each_;
+      : row_(first), row_bytes_(row_bytes), bytes_(bytes), lines_(rows * ((bytes + 63) / 64)) {
+    each_ = (lines_ + steps - 1) / steps;
   }
+  /// Asks for nothing.
+  Ahead() : Ahead(nullptr, 0, 0, 0, 1) {}
+
+  /// Whether steps should be taken when so many are left. Where they are plenty, what is asked for
+  /// would be gone from the cache when it is needed.
+  bool due(int64_t steps) const { return steps <= 2 * lines_; }
 
   [[gnu::always_inline]] void step() {
-    if (--idle_ >= 0) return;
     for (int64_t i = 0; i < each_; ++i) {
       __builtin_prefetch(row_ + at_, 0, 2);
       at_ += 64;
@@ -61,7 +64,7 @@ class Ahead {
  private:
   const std::byte* row_;
   size_t row_bytes_;
-  int64_t bytes_, each_, idle_, at_ = 0;
+  int64_t bytes_, lines_, each_, at_ = 0;
 };
 
 /// Sixteen rows at one distance. Few bases and a stride, since sixteen pointers would have to be

@@ -178,10 +178,11 @@ void run(const MatmulArgs& a) {
       const int64_t left = (a.rows - r0 + kPanelRows - 1) / kPanelRows;
       const int64_t panels = left < kPanels ? left : kPanels;
       const int64_t tiles = (a.tokens + kMaxColumns - 1) / kMaxColumns;
-      Ahead ahead = ahead_of<Type, Panel>(a, k0, k, r0, tiles);
+      const int64_t tile_steps = k / 32 * (kPanels / kMaxPanels);
+      Ahead ahead = ahead_of<Type, Panel>(a, k0, k, r0, tiles), nothing;
       for (int64_t p = 0; p < panels; ++p) {
         fill<Type>(work.panels[p], rows_at<Type, Panel>(a, k0, k, r0 + p * kPanelRows, work.edge),
-                   static_cast<int>(k / kBlock), ahead);
+                   static_cast<int>(k / kBlock), ahead.due(tiles * tile_steps) ? ahead : nothing);
       }
       for (int64_t i = 0; i < tiles; ++i) {
         // Of nearly one width: 4 and 4 columns are faster than 6 and 2.
@@ -202,12 +203,13 @@ void run(const MatmulArgs& a) {
         }
         if (sub != kRun) join_sums(x, columns, k / sub, work);
         if (Type::kOffset != 0) start_values<Type, step / sub>(x, columns, k / step, work);
+        Ahead& now = ahead.due((tiles - i) * tile_steps) ? ahead : nothing;
         int64_t p = 0;
         for (; p + kMaxPanels <= panels; p += kMaxPanels)
           tile_of<Type, kMaxPanels>(columns, a, &work.panels[p], x, {k0, k, r0 + p * kPanelRows, t},
-                                    ahead);
+                                    now);
         if (p < panels)
-          tile_of<Type, 1>(columns, a, &work.panels[p], x, {k0, k, r0 + p * kPanelRows, t}, ahead);
+          tile_of<Type, 1>(columns, a, &work.panels[p], x, {k0, k, r0 + p * kPanelRows, t}, now);
       }
     }
   }

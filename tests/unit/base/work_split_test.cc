@@ -13,7 +13,7 @@ namespace {
 
 TEST(WorkSplit, OneThreadTakesAllSharesInPiecesOfTheGrain) {
   WorkSplit split(3);
-  split.reset(101, 4);
+  split.reset(101, {4});
   std::vector<int> done(101, 0);
   for (int64_t begin = 0, end = 0; split.claim(1, begin, end);) {
     EXPECT_EQ(begin % 4, 0);
@@ -25,16 +25,16 @@ TEST(WorkSplit, OneThreadTakesAllSharesInPiecesOfTheGrain) {
 
 TEST(WorkSplit, BeginsWithTheThreadsOwnShareInLongPieces) {
   WorkSplit split(2);
-  split.reset(64, 1);
+  split.reset(64, {1});
   int64_t begin = 0, end = 0;
   ASSERT_TRUE(split.claim(1, begin, end));
   EXPECT_EQ(begin, 32);
   EXPECT_EQ(end, 48);
 }
 
-TEST(WorkSplit, BeginsWithThreeQuartersWhereUnitsComeInGrains) {
+TEST(WorkSplit, TakesAsManyQuartersAsAsked) {
   WorkSplit split(2);
-  split.reset(64, 4);
+  split.reset(64, {4, 3});
   int64_t begin = 0, end = 0;
   ASSERT_TRUE(split.claim(1, begin, end));
   EXPECT_EQ(begin, 32);
@@ -43,14 +43,14 @@ TEST(WorkSplit, BeginsWithThreeQuartersWhereUnitsComeInGrains) {
 
 TEST(WorkSplit, LessWorkThanThreads) {
   WorkSplit split(8);
-  split.reset(2, 1);
+  split.reset(2, {1});
   int64_t begin = 0, end = 0;
   for (int i = 0; i < 2; ++i) {
     ASSERT_TRUE(split.claim(5, begin, end));
     EXPECT_EQ(end - begin, 1);
   }
   EXPECT_FALSE(split.claim(5, begin, end));
-  split.reset(0, 1);
+  split.reset(0, {1});
   EXPECT_FALSE(split.claim(0, begin, end));
 }
 
@@ -60,7 +60,7 @@ TEST(WorkSplit, ManyThreadsDoEachUnitOnce) {
   std::vector<std::atomic<int>> done(1000);
   for (int round = 1; round <= 200; ++round) {
     const int64_t units = 1000 - round;
-    split.reset(units, 1 + round % 7);
+    split.reset(units, {1 + round % 7});
     pool.run([&](int thread, int) {
       for (int64_t begin = 0, end = 0; split.claim(thread, begin, end);)
         for (int64_t i = begin; i < end; ++i) ++done[static_cast<size_t>(i)];
