@@ -132,7 +132,8 @@ inline Vec reduce_four(const Vec* x, Join join) {
   const __m256 twice = _mm256_set_m128(lanes, lanes);
   return {twice, twice};
 }
-/// Lane i: reduce(x[i]), reduce_max(x[i]), of kQuantisedQueries vectors.
+constexpr int kReduceTile = 4;
+/// Lane i: reduce(x[i]), reduce_max(x[i]), of kReduceTile vectors.
 inline Vec reduce_tile(const Vec* x) {
   return reduce_four(x, [](__m256 a, __m256 b) { return _mm256_add_ps(a, b); });
 }
@@ -187,11 +188,13 @@ constexpr int64_t kProbeDotOps = 64;
 // Tile of the float matmul: rows x tokens held in registers.
 constexpr int kTileRows = 2;
 constexpr int kTileTokens = 2;
+// Its rows that share a copy of activations; 128 KiB of F16 weights a segment.
+constexpr int64_t kRealRowBlock = 32;
 // Sums of float attention held in registers.
 constexpr int kAttentionSums = 4;
 // Queries that share one pass over a KV page: of floats, of quantised numbers.
 constexpr int kRealQueries = 4;
-constexpr int kQuantisedQueries = 4;
+constexpr int kQuantisedQueries = kReduceTile;
 
 }  // namespace
 }  // namespace weir::kernels

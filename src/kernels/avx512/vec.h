@@ -101,7 +101,8 @@ inline Vec reduce_eight(const Vec* x, Join join) {
   const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 0, 4, 8, 12, 1, 5, 9, 13);
   return {_mm512_permutexvar_ps(order, one)};
 }
-/// Lane i: reduce(x[i]), reduce_max(x[i]), of kQuantisedQueries vectors.
+constexpr int kReduceTile = 8;
+/// Lane i: reduce(x[i]), reduce_max(x[i]), of kReduceTile vectors.
 inline Vec reduce_tile(const Vec* x) {
   return reduce_eight(x, [](__m512 a, __m512 b) { return _mm512_add_ps(a, b); });
 }
@@ -140,11 +141,13 @@ constexpr int64_t kProbeDotOps = 128;
 // Tile of the float matmul: rows x tokens held in registers.
 constexpr int kTileRows = 4;
 constexpr int kTileTokens = 6;
+// Its rows that share a copy of activations; 256 KiB of F16 weights a segment.
+constexpr int64_t kRealRowBlock = 64;
 // Sums of float attention held in registers.
 constexpr int kAttentionSums = 24;
 // Queries that share one pass over a KV page: of floats, of quantised numbers.
 constexpr int kRealQueries = 12;
-constexpr int kQuantisedQueries = 8;
+constexpr int kQuantisedQueries = kReduceTile;
 
 }  // namespace
 }  // namespace weir::kernels

@@ -127,7 +127,8 @@ inline float reduce_max(Vec a) {
   return top;
 }
 
-/// Lane i: reduce(x[i]), reduce_max(x[i]), of kQuantisedQueries vectors.
+constexpr int kReduceTile = 4;
+/// Lane i: reduce(x[i]), reduce_max(x[i]), of kReduceTile vectors.
 inline Vec reduce_tile(const Vec* x) {
   const float lanes[16] = {reduce(x[0]), reduce(x[1]), reduce(x[2]), reduce(x[3])};
   return load(lanes);
@@ -170,11 +171,13 @@ constexpr int64_t kProbeDotOps = 32;
 // Tile of the float matmul: rows x tokens held in registers.
 constexpr int kTileRows = 2;
 constexpr int kTileTokens = 2;
+// Its rows that share a copy of activations; 128 KiB of F16 weights a segment.
+constexpr int64_t kRealRowBlock = 32;
 // Sums of float attention held in registers.
 constexpr int kAttentionSums = 4;
 // Queries that share one pass over a KV page: of floats, of quantised numbers.
 constexpr int kRealQueries = 4;
-constexpr int kQuantisedQueries = 4;
+constexpr int kQuantisedQueries = kReduceTile;
 
 }  // namespace
 }  // namespace weir::kernels
