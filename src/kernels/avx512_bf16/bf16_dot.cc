@@ -13,7 +13,7 @@ namespace weir::kernels {
 namespace {
 
 constexpr int kRows = 4, kMaxColumns = 6;
-constexpr int64_t kTokenBlock = 96, kRowBlock = 64;  // their BF16 segments fit L2 together
+constexpr int64_t kTokenBlock = 132, kRowBlock = 64;  // their BF16 segments fit L2 together
 
 struct alignas(64) Work {
   uint16_t x[kTokenBlock][kSegment];
