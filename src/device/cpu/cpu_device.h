@@ -48,8 +48,8 @@ class CpuDevice {
     }
   }
 
-  /// Calls f(thread, begin, end) until [0, units) is covered, in pieces of `grain` units and more,
-  /// on whichever thread is free. `work` as above.
+  /// Calls f(thread, begin, end) until [0, units) is covered, in pieces as `grain` says, on
+  /// whichever thread is free. `work` as above.
   template <typename F>
   void split(int64_t units, Grain grain, int64_t work, const F& f) {
     if (work < kSmallWork || pool_.size() == 1) {
