@@ -42,20 +42,48 @@ inline __m512i broadcast4(const void* p) {
   return _mm512_set1_epi32(bits);
 }
 
-/// acc[r][c] += the products of 4 * G bytes of each row with as many of each column.
-template <int R, int C, int G, typename Panel>
+/// A register of weights of the panel: all bytes, or their low (kPart 0) or high nibbles.
+template <typename Type, int kPart>
+[[gnu::always_inline]] inline __m512i weights_at(const uint8_t* w) {
+  const __m512i raw = _mm512_load_si512(w);
+  if constexpr (Type::kNibbles == Nibbles::none) return raw;
+  const __m512i nibbles = field<4 * kPart>(raw, 15);
+  constexpr bool kLevels = __is_same(Type, TypeIQ4_NL) || __is_same(Type, TypeIQ4_XS);
+  return kLevels ? _mm512_shuffle_epi8(iq4_levels(), nibbles) : nibbles;
+}
+
+/// acc[r][c] += the products of G registers of weights from w on with as many dwords of each column
+/// from q on.
+template <typename Type, int R, int C, int G, int kPart, typename Panel>
 [[gnu::always_inline]] inline void accumulate(const Panel* panel, int w, const Columns& x, int q,
                                               __m512i (*acc)[C]) {
 #pragma GCC unroll 8
   for (int g = 0; g < G; ++g) {
     __m512i weights[R];
-    for (int r = 0; r < R; ++r) weights[r] = _mm512_load_si512(panel[r].w + w + 64 * g);
+    for (int r = 0; r < R; ++r) weights[r] = weights_at<Type, kPart>(panel[r].w + w + 64 * g);
 #pragma GCC unroll 12
     for (int c = 0; c < C; ++c) {
       const __m512i values = broadcast4(x.q + q + c * x.q_stride + 4 * g);
 #pragma GCC unroll 2
       for (int r = 0; r < R; ++r) acc[r][c] = _mm512_dpbusd_epi32(acc[r][c], weights[r], values);
     }
+  }
+}
+
+/// acc[r][c] += the products of kWeights weights of each row: those of sub-block or block j of the
+/// segment, the first (kPart 0) or second one of a pair.
+template <typename Type, int R, int C, int kWeights, int kPart = 0, typename Panel>
+[[gnu::always_inline]] inline void add_weights(const Panel* panel, const Columns& x, int j,
+                                               __m512i (*acc)[C]) {
+  const int w = kWeights * kWeightBytes<Type> * j, q = kWeights * j;
+  if constexpr (Type::kNibbles == Nibbles::none) {
+    accumulate<Type, R, C, kWeights / 4, 0>(panel, w, x, q, acc);
+  } else if constexpr (Type::kNibbles == Nibbles::halves) {
+    accumulate<Type, R, C, kWeights / 8, 0>(panel, w, x, q, acc);
+    accumulate<Type, R, C, kWeights / 8, 1>(panel, w, x, q + kWeights / 2, acc);
+  } else {
+    constexpr int kFirst = kWeights * kWeightBytes<Type>;  // the second begins where the first does
+    accumulate<Type, R, C, kWeights / 4, kPart>(panel, w - kPart * kFirst, x, q, acc);
   }
 }
 
@@ -81,7 +109,7 @@ template <typename Type, int R, int C>
     ahead.step();
     __m512i acc[R][C];
     first_values<Type, R, C>(x, b, acc);
-    accumulate<R, C, 8>(panel, 512 * b, x, 32 * b, acc);
+    add_weights<Type, R, C, 32>(panel, x, b, acc);
 #pragma GCC unroll 12
     for (int c = 0; c < C; ++c) {
       const __m512 dx = _mm512_set1_ps(x.d[c * x.d_stride + b]);
@@ -137,13 +165,13 @@ template <int kSubs, int R, int C>
 }
 
 /// total[r][c] += products of sub-block j of super-block b, scales applied in 32 bits.
-template <typename Type, int R, int C>
+template <typename Type, int R, int C, int kPart>
 [[gnu::always_inline]] inline void add_sub_block(const Panel256* panel, const Columns& x, int b,
                                                  int j, __m512i (*total)[C]) {
-  constexpr int kSubs = 256 / Type::kSub, kGroups = Type::kSub / 4;
+  constexpr int kSubs = 256 / Type::kSub;
   __m512i acc[R][C];
   first_values<Type, R, C>(x, b * kSubs + j, acc);
-  accumulate<R, C, kGroups>(panel, 4096 * b + 64 * kGroups * j, x, 256 * b + Type::kSub * j, acc);
+  add_weights<Type, R, C, Type::kSub, kPart>(panel, x, b * kSubs + j, acc);
 #pragma GCC unroll 2
   for (int r = 0; r < R; ++r) {
     const __m512i pair = _mm512_load_si512(panel[r].scales[b].scale[j / 2]);
@@ -161,11 +189,11 @@ template <typename Type, int R, int C>
 template <typename Type, int R, int C>
 [[gnu::always_inline]] inline void add_pair(const Panel256* panel, const Columns& x, int b, int j,
                                             __m512i (*total)[C]) {
-  constexpr int kSubs = 256 / Type::kSub, kGroups = Type::kSub / 4;
+  constexpr int kSubs = 256 / Type::kSub;
   const __m512i half = _mm512_set1_epi32(0x8000);
   __m512i acc[R][C];
   first_values<Type, R, C>(x, b * kSubs + j, acc);
-  accumulate<R, C, kGroups>(panel, 4096 * b + 64 * kGroups * j, x, 256 * b + Type::kSub * j, acc);
+  add_weights<Type, R, C, Type::kSub, 0>(panel, x, b * kSubs + j, acc);
 #pragma GCC unroll 12
   for (int c = 0; c < C; ++c) {
     __m512i start = half;
@@ -175,8 +203,7 @@ template <typename Type, int R, int C>
     for (int r = 0; r < R; ++r)
       acc[r][c] = _mm512_add_epi32(_mm512_slli_epi32(acc[r][c], 16), start);
   }
-  ++j;
-  accumulate<R, C, kGroups>(panel, 4096 * b + 64 * kGroups * j, x, 256 * b + Type::kSub * j, acc);
+  add_weights<Type, R, C, Type::kSub, 1>(panel, x, b * kSubs + j + 1, acc);
 #pragma GCC unroll 2
   for (int r = 0; r < R; ++r) {
     const __m512i scales = _mm512_load_si512(panel[r].scales[b].scale[j / 2]);
@@ -195,7 +222,7 @@ template <typename Type, int R, int C>
     first_values<Type, R, C>(x, b, total);
     for (int i = 0; i < 8; ++i) {
       ahead.step();
-      accumulate<R, C, 8>(panel, 4096 * b + 512 * i, x, 256 * b + 32 * i, total);
+      add_weights<Type, R, C, 32>(panel, x, 8 * b + i, total);
     }
     return;
   }
@@ -209,7 +236,11 @@ template <typename Type, int R, int C>
   } else {
     for (int j = 0; j < kSubs; ++j) {
       if (j % (kSubs / 8) == 0) ahead.step();
-      add_sub_block<Type, R, C>(panel, x, b, j, total);
+      if (Type::kNibbles == Nibbles::pairs && j % 2 == 1) {
+        add_sub_block<Type, R, C, 1>(panel, x, b, j, total);
+      } else {
+        add_sub_block<Type, R, C, 0>(panel, x, b, j, total);
+      }
     }
   }
 }

@@ -12,7 +12,8 @@ template <typename Type>
 struct Of {};
 
 // ---- Types of 256 weights: scales and weights of 16 blocks at byte `at` of the rows. Register 8 j
-// + g of the weights holds bytes 4 g ... 4 g + 3 of sub-block j of 32.
+// + g of the weights holds bytes 4 g ... 4 g + 3 of sub-block j of 32; packed ones are in the order
+// of the file.
 
 /// The four bytes of each dword as two pairs of words.
 inline void put_minima(Scales256& out, int first, __m512i four) {
@@ -81,45 +82,51 @@ inline void fill_scales(Of<TypeIQ4_XS>, Scales256& out, const Rows& rows, size_t
   _mm512_store_ps(out.d, low_half(x[0]));
 }
 
-inline void fill_weights(Of<TypeQ4_K>, const Rows& rows, size_t at, uint8_t* out) {
-  for (size_t c = 0; c < 8; ++c) {
-    __m512i raw[4];
-    load_dwords(rows, at + offsetof(BlockQ4_K, qs) + 16 * c, raw);
-    const size_t first = 16 * (c / 2) + 4 * (c % 2);
-    for (size_t i = 0; i < 4; ++i) {
-      put(out, first + i, field<0>(raw[i], 15));
-      put(out, first + 8 + i, field<4>(raw[i], 15));
-    }
+/// 128 bytes of packed nibbles as they are.
+inline void fill_packed(const Rows& rows, size_t at, uint8_t* out) {
+  for (size_t c = 0; c < 4; ++c) {
+    __m512i raw[8];
+    load_eight_dwords(rows, at + 32 * c, raw);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; ++i) put(out, 8 * c + i, raw[i]);
   }
 }
+inline void fill_weights(Of<TypeQ4_K>, const Rows& rows, size_t at, uint8_t* out) {
+  fill_packed(rows, at + offsetof(BlockQ4_K, qs), out);
+}
+inline void fill_weights(Of<TypeIQ4_XS>, const Rows& rows, size_t at, uint8_t* out) {
+  fill_packed(rows, at + offsetof(BlockIQ4_XS, qs), out);
+}
 inline void fill_weights(Of<TypeQ5_K>, const Rows& rows, size_t at, uint8_t* out) {
-  for (size_t h = 0; h < 2; ++h) {
-    __m512i high[4];
-    load_dwords(rows, at + offsetof(BlockQ5_K, qh) + 16 * h, high);
-    for (size_t c = 0; c < 4; ++c) {
-      __m512i raw[4];
-      load_dwords(rows, at + offsetof(BlockQ5_K, qs) + 32 * c + 16 * h, raw);
-      for (size_t i = 0; i < 4; ++i) {
-        put(out, 16 * c + 4 * h + i, with_field<-4>(field<0>(raw[i], 15), high[i], 16));
-        put(out, 16 * c + 8 + 4 * h + i, with_field<-3>(field<4>(raw[i], 15), high[i], 16));
-        high[i] = _mm512_srli_epi16(high[i], 2);
-      }
+  __m512i high[8];
+  load_eight_dwords(rows, at + offsetof(BlockQ5_K, qh), high);
+  for (size_t c = 0; c < 4; ++c) {  // 32 bytes: two sub-blocks
+    __m512i raw[8];
+    load_eight_dwords(rows, at + offsetof(BlockQ5_K, qs) + 32 * c, raw);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; ++i) {
+      put(out, 16 * c + i, with_field<-4>(field<0>(raw[i], 15), high[i], 16));
+      put(out, 16 * c + 8 + i, with_field<-3>(field<4>(raw[i], 15), high[i], 16));
+      high[i] = _mm512_srli_epi16(high[i], 2);
     }
   }
 }
 inline void fill_weights(Of<TypeQ6_K>, const Rows& rows, size_t at, uint8_t* out) {
-  for (size_t c = 0; c < 4; ++c) {  // 16 bytes of each plane
-    const size_t n = c / 2, h = c % 2;
-    __m512i a[4], b[4], high[4];
-    load_dwords(rows, at + offsetof(BlockQ6_K, ql) + 64 * n + 16 * h, a);
-    load_dwords(rows, at + offsetof(BlockQ6_K, ql) + 64 * n + 32 + 16 * h, b);
-    load_dwords(rows, at + offsetof(BlockQ6_K, qh) + 32 * n + 16 * h, high);
-    for (size_t i = 0; i < 4; ++i) {
-      const size_t g = 32 * n + 4 * h + i;
-      put(out, g, with_field<-4>(field<0>(a[i], 15), high[i], 0x30));
-      put(out, g + 8, with_field<-2>(field<0>(b[i], 15), high[i], 0x30));
-      put(out, g + 16, with_field<0>(field<4>(a[i], 15), high[i], 0x30));
-      put(out, g + 24, with_field<2>(field<4>(b[i], 15), high[i], 0x30));
+  for (size_t n = 0; n < 2; ++n) {
+    const size_t ql = at + offsetof(BlockQ6_K, ql) + 64 * n;
+    __m512i low[8], high[8];
+    load_eight_dwords(rows, at + offsetof(BlockQ6_K, qh) + 32 * n, high);
+    load_eight_dwords(rows, ql, low);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; ++i) {
+      put(out, 32 * n + i, with_field<-4>(field<0>(low[i], 15), high[i], 0x30));
+      put(out, 32 * n + 16 + i, with_field<0>(field<4>(low[i], 15), high[i], 0x30));
+    }
+    load_eight_dwords(rows, ql + 32, low);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; ++i) {
+      put(out, 32 * n + 8 + i, with_field<-2>(field<0>(low[i], 15), high[i], 0x30));
+      put(out, 32 * n + 24 + i, with_field<2>(field<4>(low[i], 15), high[i], 0x30));
     }
   }
 }
@@ -171,41 +178,29 @@ inline void fill_weights(Of<TypeQ3_K>, const Rows& rows, size_t at, uint8_t* out
     low[j] = _mm512_sub_epi8(times_0123(scale), _mm512_set1_epi32(0x60402000));
     top[j] = _mm512_xor_si512(_mm512_slli_epi32(scale, 2), _mm512_set1_epi32(0x7fff));
   }
-  for (size_t h = 0; h < 2; ++h) {
-    __m512i high[4];
-    load_dwords(rows, at + offsetof(BlockQ3_K, hmask) + 16 * h, high);
-    for (size_t n = 0; n < 2; ++n) {
-      __m512i raw[4];
-      load_dwords(rows, at + offsetof(BlockQ3_K, qs) + 32 * n + 16 * h, raw);
-      for (size_t i = 0; i < 4; ++i) {
-        const size_t j = 8 * n + h, g = 4 * j + i;
-        const auto value = [&](size_t sub, __m512i q, __m512i bit) {
-          return _mm512_add_epi8(look_up(low[sub], q), look_up(top[sub], bit));
-        };
-        put(out, g,
-            value(j, with_field<0>(lane_rows(), raw[i], 3),
-                  with_field<0>(lane_rows(), high[i], 1)));
-        put(out, g + 8,
-            value(j + 2, with_field<2>(lane_rows(), raw[i], 3),
-                  with_field<1>(lane_rows(), high[i], 1)));
-        put(out, g + 16,
-            value(j + 4, with_field<4>(lane_rows(), raw[i], 3),
-                  with_field<2>(lane_rows(), high[i], 1)));
-        put(out, g + 24,
-            value(j + 6, with_field<6>(lane_rows(), raw[i], 3),
-                  with_field<3>(lane_rows(), high[i], 1)));
-        high[i] = _mm512_srli_epi16(high[i], 4);
-      }
-    }
-  }
-}
-inline void fill_weights(Of<TypeIQ4_XS>, const Rows& rows, size_t at, uint8_t* out) {
-  for (size_t j = 0; j < 8; ++j) {
-    __m512i raw[4];
-    load_dwords(rows, at + offsetof(BlockIQ4_XS, qs) + 16 * j, raw);
-    for (size_t i = 0; i < 4; ++i) {
-      put(out, 8 * j + i, _mm512_shuffle_epi8(iq4_levels(), field<0>(raw[i], 15)));
-      put(out, 8 * j + 4 + i, _mm512_shuffle_epi8(iq4_levels(), field<4>(raw[i], 15)));
+  __m512i high[8];
+  load_eight_dwords(rows, at + offsetof(BlockQ3_K, hmask), high);
+  for (size_t n = 0; n < 2; ++n) {  // 32 bytes: eight sub-blocks
+    __m512i raw[8];
+    load_eight_dwords(rows, at + offsetof(BlockQ3_K, qs) + 32 * n, raw);
+#pragma GCC unroll 8
+    for (size_t i = 0; i < 8; ++i) {
+      const size_t j = 8 * n + i / 4, g = 32 * n + i;
+      const auto value = [&](size_t sub, __m512i q, __m512i bit) {
+        return _mm512_add_epi8(look_up(low[sub], q), look_up(top[sub], bit));
+      };
+      put(out, g,
+          value(j, with_field<0>(lane_rows(), raw[i], 3), with_field<0>(lane_rows(), high[i], 1)));
+      put(out, g + 8,
+          value(j + 2, with_field<2>(lane_rows(), raw[i], 3),
+                with_field<1>(lane_rows(), high[i], 1)));
+      put(out, g + 16,
+          value(j + 4, with_field<4>(lane_rows(), raw[i], 3),
+                with_field<2>(lane_rows(), high[i], 1)));
+      put(out, g + 24,
+          value(j + 6, with_field<6>(lane_rows(), raw[i], 3),
+                with_field<3>(lane_rows(), high[i], 1)));
+      high[i] = _mm512_srli_epi16(high[i], 4);
     }
   }
 }
@@ -217,7 +212,7 @@ inline void fill(Panel256& panel, const Rows& rows, int blocks, Ahead& ahead) {
     ahead.step();
     fill_scales(Of<Type>(), panel.scales[b], rows, at);
     ahead.step();
-    fill_weights(Of<Type>(), rows, at, panel.w + 4096 * b);
+    fill_weights(Of<Type>(), rows, at, panel.w + 256 * kWeightBytes<Type> * b);
   }
 }
 

@@ -9,6 +9,7 @@ namespace {
 
 constexpr int64_t kPanels = 4;         // panels unpacked together: 64 rows
 constexpr int64_t kTilesKnown = 4096;  // tiles of which is known what sums are narrow
+constexpr int64_t kTilesKept = 8;      // tiles whose sums stay: all of a short prompt
 
 struct Slice {
   int64_t k0, k;  // segment
@@ -60,40 +61,40 @@ inline void tile_of(int columns, const MatmulArgs& a, const Panel* p, const Colu
   }
 }
 
+/// What follows from the activations of a tile: Columns::start and ::s.
+struct TileSums {
+  int32_t start[kMaxColumns][kSegment / 16];
+  int16_t sums[kMaxColumns][kSegment / 32];
+};
+
 template <typename Type, typename Panel>
 struct Scratch {
   Panel panels[kPanels];
   std::byte edge[kPanelRows * kSegment / 32 * sizeof(BlockQ8_0)];  // the longest rows
-  int32_t start[kMaxColumns][kSegment / 16];
-  int16_t sums[kMaxColumns][kSegment / 32];
+  TileSums tiles[kTilesKept];
   uint8_t narrow[kTilesKnown];  // Columns::narrow of each tile of the segment
 };
 
 /// Sums over sub-blocks of 32 from those over 16, for columns of super-blocks.
-template <typename Work>
-inline void join_sums(Columns& x, int columns, int64_t subs, Work& work) {
+inline void join_sums(const Columns& x, int columns, int64_t subs, TileSums& to) {
   const __m256i ones = _mm256_set1_epi16(1);
   for (int c = 0; c < columns; ++c)
     for (int64_t i = 0; i < subs; i += 8) {
       const __m256i pairs = _mm256_madd_epi16(load256(x.s + c * x.s_stride + 2 * i), ones);
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(&work.sums[c][i]), _mm256_cvtepi32_epi16(pairs));
+      _mm_storeu_si128(reinterpret_cast<__m128i*>(&to.sums[c][i]), _mm256_cvtepi32_epi16(pairs));
     }
-  x.s = work.sums[0];
-  x.s_stride = kSegment / 32;
 }
 
 /// First accumulator values of a tile: minus offset times the sums of activations, each over kRuns
 /// of those in x.
-template <typename Type, int kRuns, typename Work>
-inline void start_values(Columns& x, int columns, int64_t count, Work& work) {
+template <typename Type, int kRuns>
+inline void start_values(const Columns& x, int columns, int64_t count, TileSums& to) {
   for (int c = 0; c < columns; ++c)
     for (int64_t i = 0; i < count; ++i) {
       int32_t sum = 0;
       for (int j = 0; j < kRuns; ++j) sum += x.s[c * x.s_stride + i * kRuns + j];
-      work.start[c][i] = -Type::kOffset * sum;
+      to.start[c][i] = -Type::kOffset * sum;
     }
-  x.start = work.start[0];
-  x.start_stride = kSegment / 16;
 }
 
 /// The largest products of any weights with each sub-block of 64 activations, in units of the
@@ -201,8 +202,18 @@ void run(const MatmulArgs& a) {
           if (r0 == 0 && i < kTilesKnown) work.narrow[i] = narrow_sums<Type>(x, columns, k);
           x.narrow = i < kTilesKnown ? work.narrow[i] : 0;
         }
-        if (sub != kRun) join_sums(x, columns, k / sub, work);
-        if (Type::kOffset != 0) start_values<Type, step / sub>(x, columns, k / step, work);
+        TileSums& sums = work.tiles[tiles <= kTilesKept ? i : 0];
+        const bool known = tiles <= kTilesKept && r0 > 0;
+        if (sub != kRun) {
+          if (!known) join_sums(x, columns, k / sub, sums);
+          x.s = sums.sums[0];
+          x.s_stride = kSegment / 32;
+        }
+        if (Type::kOffset != 0) {
+          if (!known) start_values<Type, step / sub>(x, columns, k / step, sums);
+          x.start = sums.start[0];
+          x.start_stride = kSegment / 16;
+        }
         Ahead& now = ahead.due((tiles - i) * tile_steps) ? ahead : nothing;
         int64_t p = 0;
         for (; p + kMaxPanels <= panels; p += kMaxPanels)

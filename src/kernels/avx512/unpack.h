@@ -56,11 +56,17 @@ inline __m128i iq4_table() {
   return _mm_xor_si128(load128(kIQ4Levels), _mm_set1_epi8(static_cast<char>(0x80)));
 }
 
+/// How a panel keeps weights: a byte each, or two in a byte as files have them. Then the high
+/// nibbles of 16 bytes are the second half of a block or sub-block of 32 (halves), or those of 32
+/// bytes are the next sub-block (pairs).
+enum class Nibbles { none, halves, pairs };
+
 // ---- 32-element types: unpack(block) gives the 32 bytes in order.
 
 struct TypeQ4_0 {
   using Block = BlockQ4_0;
   static constexpr int kOffset = 8, kSub = 32;
+  static constexpr Nibbles kNibbles = Nibbles::halves;
   static constexpr bool kMinimum = false;
   static __m256i unpack(const Block& b) { return nibbles(b.qs); }
   static uint16_t minimum(const Block&) { return 0; }
@@ -68,6 +74,7 @@ struct TypeQ4_0 {
 struct TypeQ4_1 {
   using Block = BlockQ4_1;
   static constexpr int kOffset = 0, kSub = 32;
+  static constexpr Nibbles kNibbles = Nibbles::halves;
   static constexpr bool kMinimum = true;
   static __m256i unpack(const Block& b) { return nibbles(b.qs); }
   static uint16_t minimum(const Block& b) { return b.m; }
@@ -75,6 +82,7 @@ struct TypeQ4_1 {
 struct TypeQ5_0 {
   using Block = BlockQ5_0;
   static constexpr int kOffset = 16, kSub = 32;
+  static constexpr Nibbles kNibbles = Nibbles::none;
   static constexpr bool kMinimum = false;
   static __m256i unpack(const Block& b) {
     const __m256i low = nibbles(b.qs);
@@ -85,6 +93,7 @@ struct TypeQ5_0 {
 struct TypeQ5_1 {
   using Block = BlockQ5_1;
   static constexpr int kOffset = 0, kSub = 32;
+  static constexpr Nibbles kNibbles = Nibbles::none;
   static constexpr bool kMinimum = true;
   static __m256i unpack(const Block& b) {
     const __m256i low = nibbles(b.qs);
@@ -95,6 +104,7 @@ struct TypeQ5_1 {
 struct TypeQ8_0 {
   using Block = BlockQ8_0;
   static constexpr int kOffset = 128, kSub = 32;
+  static constexpr Nibbles kNibbles = Nibbles::none;
   static constexpr bool kMinimum = false;
   static __m256i unpack(const Block& b) {
     return _mm256_xor_si256(load256(b.qs), _mm256_set1_epi8(static_cast<char>(0x80)));
@@ -104,6 +114,7 @@ struct TypeQ8_0 {
 struct TypeIQ4_NL {
   using Block = BlockIQ4_NL;
   static constexpr int kOffset = 128, kSub = 32;
+  static constexpr Nibbles kNibbles = Nibbles::halves;
   static constexpr bool kMinimum = false;
   static __m256i unpack(const Block& b) {
     return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(iq4_table()), nibbles(b.qs));
@@ -118,31 +129,37 @@ struct TypeIQ4_NL {
 struct TypeQ2_K {
   using Block = BlockQ2_K;
   static constexpr int kOffset = 0, kSub = 16;  // 0..3 times 0..15
+  static constexpr Nibbles kNibbles = Nibbles::none;
   static constexpr bool kMinimum = true, kFolded = true, kPaired = false;
 };
 struct TypeQ3_K {
   using Block = BlockQ3_K;
   static constexpr int kOffset = 127, kSub = 16;  // -4..3 times -32..31: -124..128
+  static constexpr Nibbles kNibbles = Nibbles::none;
   static constexpr bool kMinimum = false, kFolded = true, kPaired = false;
 };
 struct TypeQ4_K {
   using Block = BlockQ4_K;
   static constexpr int kOffset = 0, kHigh = 15, kSub = 32;
+  static constexpr Nibbles kNibbles = Nibbles::pairs;
   static constexpr bool kMinimum = true, kFolded = false, kPaired = true;
 };
 struct TypeQ5_K {
   using Block = BlockQ5_K;
   static constexpr int kOffset = 0, kHigh = 31, kSub = 32;
+  static constexpr Nibbles kNibbles = Nibbles::none;
   static constexpr bool kMinimum = true, kFolded = false, kPaired = true;
 };
 struct TypeQ6_K {
   using Block = BlockQ6_K;
   static constexpr int kOffset = 32, kHigh = 31, kSub = 16;
+  static constexpr Nibbles kNibbles = Nibbles::none;
   static constexpr bool kMinimum = false, kFolded = false, kPaired = true;
 };
 struct TypeIQ4_XS {
   using Block = BlockIQ4_XS;
   static constexpr int kOffset = 128, kSub = 32;
+  static constexpr Nibbles kNibbles = Nibbles::halves;
   static constexpr bool kMinimum = false, kFolded = false, kPaired = false;
 };
 
