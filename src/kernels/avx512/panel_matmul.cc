@@ -133,13 +133,14 @@ uint8_t narrow_sums(const Columns& x, int columns, int64_t k) {
   return static_cast<uint8_t>(narrow);
 }
 
-/// What is unpacked after the rows from r0: the segment of the next ones, or the next segment.
+/// What is unpacked after the rows from r0: the segment of the next ones, or the next segment. The
+/// tiles of these rows take `tile_steps` steps together.
 template <typename Type, typename Panel>
-Ahead ahead_of(const MatmulArgs& a, int64_t k0, int64_t k, int64_t r0, int64_t tiles) {
+Ahead ahead_of(const MatmulArgs& a, int64_t k0, int64_t k, int64_t r0, int64_t tile_steps) {
   constexpr int64_t kBlock = sizeof(Panel) == sizeof(Panel32) ? 32 : 256;
   constexpr int64_t kBytes = sizeof(typename Type::Block);
   int64_t row = r0 + kPanels * kPanelRows;
-  const int64_t steps = k / 32 * (kPanels / 4 + tiles * (kPanels / kMaxPanels));
+  const int64_t steps = k / 32 * (kPanels / 4) + tile_steps;
   if (row >= a.rows && k0 + k < a.k) {
     row = 0;
     k0 += k;
@@ -180,7 +181,7 @@ void run(const MatmulArgs& a) {
       const int64_t panels = left < kPanels ? left : kPanels;
       const int64_t tiles = (a.tokens + kMaxColumns - 1) / kMaxColumns;
       const int64_t tile_steps = k / 32 * (kPanels / kMaxPanels);
-      Ahead ahead = ahead_of<Type, Panel>(a, k0, k, r0, tiles), nothing;
+      Ahead ahead = ahead_of<Type, Panel>(a, k0, k, r0, tiles * tile_steps), nothing;
       for (int64_t p = 0; p < panels; ++p) {
         fill<Type>(work.panels[p], rows_at<Type, Panel>(a, k0, k, r0 + p * kPanelRows, work.edge),
                    static_cast<int>(k / kBlock), ahead.due(tiles * tile_steps) ? ahead : nothing);
