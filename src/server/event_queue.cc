@@ -1,5 +1,7 @@
 #include "server/event_queue.h"
 
+#include <utility>
+
 namespace weir {
 namespace {
 
@@ -11,10 +13,8 @@ size_t size_of(const Event& event) {
 }  // namespace
 
 void EventQueue::push(size_t choice, const Event& event) noexcept {
-  std::function<void()> wake;
   try {
     const std::lock_guard lock(mutex_);
-    wake.swap(wake_);
     if (!overflowed_) {
       bytes_ += size_of(event);
       if (bytes_ > limit_) {
@@ -28,6 +28,8 @@ void EventQueue::push(size_t choice, const Event& event) noexcept {
   }
   if (overflowed_ || out_of_memory_) *cancel_ = true;
   try {
+    const std::lock_guard lock(mutex_);  // who takes or forgets afterwards finds the call ended
+    const std::function<void()> wake = std::exchange(wake_, nullptr);
     if (wake) wake();
   } catch (...) {  // the connection looks by itself after a while
   }

@@ -35,7 +35,8 @@ class EventQueue {
   /// when something comes; it must not block. Where there is no memory to call it, it is not.
   std::vector<Arrival> take(std::function<void()> wake);
 
-  /// Forgets a `wake` that was not called.
+  /// Forgets a `wake` that was not called, and waits for one that is being called: what it refers
+  /// to may go after this.
   void forget_wake();
 
   /// True if events were lost.

@@ -35,6 +35,7 @@ Generation::Generation(ModelLease lease, Call call, AnswerFrame frame,
 }
 
 Generation::~Generation() {
+  queue_->forget_wake();
   if (!over()) *cancel_ = true;
 }
 

@@ -32,9 +32,8 @@ class Generation {
   std::string_view content_type() const { return writer_->content_type(); }
 
   /// Appends what has come since the last time, as bytes for the client. False if nothing had come:
-  /// then `wake` is called once when something does.
+  /// then `wake` is called once when something does, while this lives.
   bool take(std::string& out, std::function<void()> wake);
-  void forget_wake() { queue_->forget_wake(); }
 
   /// The engine has sent something.
   bool started() const { return started_; }
