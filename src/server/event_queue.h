@@ -32,7 +32,8 @@ class EventQueue {
   void push(size_t choice, const Event& event) noexcept;
 
   /// Everything that waits. If nothing does, `wake` will be called once, by the engine's thread,
-  /// when something comes; it must not block. Where there is no memory to call it, it is not.
+  /// when something comes; it must not block nor call the queue. Where there is no memory to call
+  /// it, it is not.
   std::vector<Arrival> take(std::function<void()> wake);
 
   /// Forgets a `wake` that was not called, and waits for one that is being called: what it refers
