@@ -35,6 +35,8 @@ struct QuantRows {
 /// out[t * out_stride + r] = dot(weight row r, activation row t), r < rows, t < tokens.
 struct MatmulArgs {
   const std::byte* w = nullptr;  // weight row 0, rows of `row_bytes`
+  /// Weights that this thread reads after these, asked for ahead. Null: those that follow here.
+  const std::byte* next = nullptr;
   size_t row_bytes = 0;
   int64_t rows = 0;
   int64_t k = 0;  // inputs; a multiple of the weight type's block
@@ -45,6 +47,9 @@ struct MatmulArgs {
   float* out = nullptr;
   int64_t out_stride = 0;
   std::byte* scratch = nullptr;  // kMatmulScratch bytes, 64-byte aligned, one per thread
+
+  const std::byte* end() const { return w + static_cast<size_t>(rows) * row_bytes; }
+  const std::byte* after() const { return next != nullptr ? next : end(); }
 };
 inline constexpr size_t kMatmulScratch = size_t{1} << 20;
 

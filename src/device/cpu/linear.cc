@@ -62,10 +62,11 @@ Share share_of(int64_t rows, int64_t begin, int64_t end) {
 
 void matmul_rows(CpuDevice& device, int thread, const Tensor& weight, int64_t first, int64_t last,
                  const Activations& x, int64_t x_row, int64_t tokens, float* out,
-                 int64_t out_stride) {
+                 int64_t out_stride, const std::byte* next) {
   if (first >= last || tokens == 0) return;
   MatmulArgs args;
   args.w = weight.row(first);
+  args.next = next;
   args.row_bytes = weight.row_bytes();
   args.rows = last - first;
   args.k = weight.columns();
@@ -98,11 +99,14 @@ void matmul(CpuDevice& device, Activations& x, std::span<const Projection> proje
   if (x.rows() == 0) return;
   x.ensure(device, forms);
   device.split(units, grain_of(x.rows()), work, [&](int thread, int64_t begin, int64_t end) {
-    for (const Projection& p : projections) {
+    for (size_t i = 0; i < projections.size(); ++i) {
+      const Projection& p = projections[i];
       const int64_t rows = p.weight->rows();
       const auto [first, last] = share_of(rows, begin, end);
       if (first < last) {
-        matmul_rows(device, thread, *p.weight, first, last, x, 0, x.rows(), p.out, p.out_stride);
+        const bool ends = last == rows && i + 1 < projections.size();
+        matmul_rows(device, thread, *p.weight, first, last, x, 0, x.rows(), p.out, p.out_stride,
+                    ends ? projections[i + 1].weight->row(0) : nullptr);
         finish(device.table(), p, first, last, x.rows());
       }
       begin -= div_up(rows, kRowUnit);
@@ -144,8 +148,9 @@ void feed_forward_in(CpuDevice& device, Activations& x, const FeedForwardIn& lay
       return;
     }
     matmul_rows(device, thread, *layer.gate, first, last, x, 0, tokens, hidden.row(0),
-                hidden.stride());
-    matmul_rows(device, thread, up, first, last, x, 0, tokens, spare.row(0), spare.stride());
+                hidden.stride(), up.row(first));
+    matmul_rows(device, thread, up, first, last, x, 0, tokens, spare.row(0), spare.stride(),
+                layer.gate->row(last));
     if (layer.gate_bias != nullptr)
       add_bias(layer.gate_bias, first, last, tokens, hidden.row(0), hidden.stride());
     if (layer.up_bias != nullptr)

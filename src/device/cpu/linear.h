@@ -48,10 +48,11 @@ void embedding_row(const Tensor& embedding, int64_t id, float* out);
 // Parts shared with the experts of moe.cc.
 
 /// Weight rows [first, last) times `tokens` rows of x from row `x_row`; out as in Projection, row
-/// `first` of the weight at out[first].
+/// `first` of the weight at out[first]. `next`: weights that the thread reads after these, asked
+/// for ahead; null stands for those that follow in memory.
 void matmul_rows(CpuDevice& device, int thread, const Tensor& weight, int64_t first, int64_t last,
                  const Activations& x, int64_t x_row, int64_t tokens, float* out,
-                 int64_t out_stride);
+                 int64_t out_stride, const std::byte* next = nullptr);
 
 /// Rows of a thread's share are multiples of this (except the last).
 inline constexpr int64_t kRowUnit = 16;

@@ -140,7 +140,7 @@ void mixture_of_experts(CpuDevice& device, Activations& x, const MoeLayer& layer
       const int64_t begin = work.first_slot_[e], n = work.first_slot_[e + 1] - begin;
       if (n == 0) continue;
       matmul_rows(device, thread, (*layer.gate)[e], first, last, input, begin, n, h.row(begin),
-                  h.stride());
+                  h.stride(), (*layer.up)[e].row(first));
       matmul_rows(device, thread, (*layer.up)[e], first, last, input, begin, n, spare.row(begin),
                   spare.stride());
       for (int64_t s = begin; s < begin + n; ++s)

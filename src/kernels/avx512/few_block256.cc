@@ -29,7 +29,7 @@ template <typename Type, int kTokens>
 [[gnu::always_inline]] inline __m512 super_block(const typename Type::Block* const* row,
                                                  const MatmulArgs& a, int64_t b,
                                                  const Arranged<Type, kTokens>& x, __m512 chain) {
-  prefetch_rows<kRows>(row[0], b, a.row_bytes);
+  prefetch_rows<kRows>(row[0], b, a);
   const Heads heads = Type::heads(row, b);
   __m512i sums[kTokens][kRows], lanes[4] = {};
   for (int r = 0; r < kRows; ++r) {

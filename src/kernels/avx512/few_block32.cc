@@ -30,7 +30,7 @@ template <typename Type, int kTokens>
 [[gnu::always_inline]] inline __m512 four_blocks(const typename Type::Block* const* row,
                                                  const MatmulArgs& a, int64_t b,
                                                  const Arranged<kTokens>& x, __m512 chain) {
-  prefetch_rows<kRows, kBlocks>(row[0], b, a.row_bytes);
+  prefetch_rows<kRows, kBlocks>(row[0], b, a);
   __m512i sums[kTokens][kRows], lanes[4] = {}, block[kBlocks];
   for (int r = 0; r < kRows; ++r) {
     const Quad w = quad<Type>(row[r] + b);

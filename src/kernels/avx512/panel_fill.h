@@ -41,13 +41,18 @@ struct alignas(64) Panel256 {
 
 /// Walks the weights that are unpacked next, and asks for them a few lines at a time: in one go
 /// they would hold up everything behind them. (A few bytes of many rows at once are nothing that
-/// the processor's own prefetcher could follow.) Past the end of the weights lie those of the
-/// caller's next call, or nothing: prefetching does no harm.
+/// the processor's own prefetcher could follow.) Past the end of the weights may lie nothing:
+/// prefetching does no harm. Lines come into the first cache, which cannot hold them all: asked for
+/// in the second one only, fewer arrived (eight tokens 1.02 to 1.1 times as fast, Zen 5).
 class Ahead {
  public:
   /// The first `bytes` bytes of each of `rows` rows, in `steps` steps.
   Ahead(const std::byte* first, size_t row_bytes, int64_t rows, int64_t bytes, int64_t steps)
-      : row_(first), row_bytes_(row_bytes), bytes_(bytes), lines_(rows * ((bytes + 63) / 64)) {
+      : row_(first),
+        row_bytes_(row_bytes),
+        bytes_(bytes),
+        lines_(rows * ((bytes + 126) / 64)),
+        at_(line_start()) {
     each_ = (lines_ + steps - 1) / steps;
   }
   /// Asks for nothing.
@@ -59,18 +64,23 @@ class Ahead {
 
   [[gnu::always_inline]] void step() {
     for (int64_t i = 0; i < each_; ++i) {
-      __builtin_prefetch(row_ + at_, 0, 2);
+      __builtin_prefetch(row_ + at_, 0, 3);
       at_ += 64;
       const bool next = at_ >= bytes_;
       row_ += next ? row_bytes_ : 0;
-      at_ = next ? 0 : at_;
+      at_ = next ? line_start() : at_;
     }
   }
 
  private:
+  /// Where the row's first line begins.
+  int64_t line_start() const {
+    return -static_cast<int64_t>(reinterpret_cast<uintptr_t>(row_) % 64);
+  }
+
   const std::byte* row_;
   size_t row_bytes_;
-  int64_t bytes_, lines_, each_, at_ = 0;
+  int64_t bytes_, lines_, each_ = 0, at_;
 };
 
 /// Sixteen rows at one distance. Few bases and a stride, since sixteen pointers would have to be

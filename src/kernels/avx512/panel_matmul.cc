@@ -1,6 +1,8 @@
 // Drives the panel multiply: for every segment of k, blocks of up to 64 rows are unpacked into
 // cache-sized panels and multiplied with all tokens, 6 at a time. Results of the segments are added
 // in order.
+#include <algorithm>
+
 #include "kernels/avx512/integer_matmul.h"
 #include "kernels/avx512/panel.h"
 
@@ -73,6 +75,7 @@ struct Scratch {
   std::byte edge[kPanelRows * kSegment / 32 * sizeof(BlockQ8_0)];  // the longest rows
   TileSums tiles[kTilesKept];
   uint8_t narrow[kTilesKnown];  // Columns::narrow of each tile of the segment
+  const std::byte* asked;       // weights that the last call asked for, in its last rows
 };
 
 /// Sums over sub-blocks of 32 from those over 16, for columns of super-blocks.
@@ -133,20 +136,38 @@ uint8_t narrow_sums(const Columns& x, int columns, int64_t k) {
   return static_cast<uint8_t>(narrow);
 }
 
-/// What is unpacked after the rows from r0: the segment of the next ones, or the next segment. The
-/// tiles of these rows take `tile_steps` steps together.
+/// What is unpacked after the rows from r0: the segment of the next ones, the next segment, or what
+/// the next call begins with. The tiles of these rows take `tile_steps` steps together.
 template <typename Type, typename Panel>
 Ahead ahead_of(const MatmulArgs& a, int64_t k0, int64_t k, int64_t r0, int64_t tile_steps) {
   constexpr int64_t kBlock = sizeof(Panel) == sizeof(Panel32) ? 32 : 256;
   constexpr int64_t kBytes = sizeof(typename Type::Block);
-  int64_t row = r0 + kPanels * kPanelRows;
   const int64_t steps = k / 32 * (kPanels / 4) + tile_steps;
-  if (row >= a.rows && k0 + k < a.k) {
+  int64_t row = r0 + kPanels * kPanelRows;
+  const std::byte* w = a.w;
+  if (row >= a.rows) {
     row = 0;
     k0 += k;
+    if (k0 >= a.k) {
+      k0 = 0;
+      w = a.after();
+    }
+    k = std::min(kSegment, a.k - k0);
   }
-  return {a.w + static_cast<size_t>(row) * a.row_bytes + k0 / kBlock * kBytes, a.row_bytes,
+  return {w + static_cast<size_t>(row) * a.row_bytes + k0 / kBlock * kBytes, a.row_bytes,
           kPanels * kPanelRows, k / kBlock * kBytes, steps};
+}
+
+/// Reads the first rows of a call that no other has asked for, line after line. The processor's own
+/// prefetcher follows that, but not the order in which panels are filled, which would wait for
+/// every block: 12 us longer for 64 rows of Q4_K (Zen 5).
+inline void touch(const MatmulArgs& a, size_t bytes) {
+  const int64_t rows = std::min(a.rows, kPanels * kPanelRows);
+  for (int64_t r = 0; r < rows; ++r) {
+    const std::byte* const row = a.w + static_cast<size_t>(r) * a.row_bytes;
+    for (size_t i = 0; i < bytes; i += 64)
+      static_cast<void>(*static_cast<const volatile std::byte*>(row + i));
+  }
 }
 
 /// The 16 rows from r0 at the segment. Where the weights end before, they are copied to `edge`, and
@@ -174,6 +195,9 @@ void run(const MatmulArgs& a) {
   using Work = Scratch<Type, Panel>;
   static_assert(sizeof(Work) <= kMatmulScratch);
   auto& work = *reinterpret_cast<Work*>(a.scratch);
+  if (work.asked != a.w)
+    touch(a, static_cast<size_t>(std::min(kSegment, a.k) / kBlock) * sizeof(typename Type::Block));
+  work.asked = a.after();
   for (int64_t k0 = 0; k0 < a.k; k0 += kSegment) {
     const int64_t k = a.k - k0 < kSegment ? a.k - k0 : kSegment;
     for (int64_t r0 = 0; r0 < a.rows; r0 += kPanels * kPanelRows) {

@@ -35,7 +35,7 @@ template <typename Type>
 [[gnu::always_inline]] inline __m128 four_blocks(const typename Type::Block* const* row,
                                                  const MatmulArgs& a, int64_t b,
                                                  const Arranged<1>& x, __m128 chain) {
-  prefetch_rows<kRows, kBlocks>(row[0], b, a.row_bytes);
+  prefetch_rows<kRows, kBlocks>(row[0], b, a);
   const Quad column = {load_once(&x.q[0].low), load_once(&x.q[0].high)};
   const __m512i start = Type::kOffset == 0 ? _mm512_setzero_si512() : x.start[0];
   __m512i sums[kRows];
