@@ -27,9 +27,9 @@ inline __m512i all_run_products(const Heads& heads, const Arranged<Type, kTokens
 
 template <typename Type, int kTokens>
 [[gnu::always_inline]] inline __m512 super_block(const typename Type::Block* const* row,
-                                                 const MatmulArgs& a, int64_t b,
+                                                 const std::byte* asked, int64_t b,
                                                  const Arranged<Type, kTokens>& x, __m512 chain) {
-  prefetch_rows<kRows>(row[0], b, a);
+  prefetch_rows<typename Type::Block, kRows>(asked, b);
   const Heads heads = Type::heads(row, b);
   __m512i sums[kTokens][kRows], lanes[4] = {};
   for (int r = 0; r < kRows; ++r) {
@@ -57,12 +57,13 @@ struct Few {
     auto* x = reinterpret_cast<Arranged<Type, kTokens>*>(a.scratch);
     static_assert(sizeof(*x) <= 8 * 256);  // as few_tokens() reckons
     arrange<Type, kTokens>(a, x);
-    stream_tokens<Block, 256, kTokens>(a, [&](const Block* const* row, int64_t begin, int64_t end) {
-      __m512 chain = _mm512_setzero_ps();
-      for (int64_t b = begin; b < end; ++b)
-        chain = super_block<Type, kTokens>(row, a, b, x[b], chain);
-      return chain;
-    });
+    stream_tokens<Block, 256, kTokens>(
+        a, [&](const Block* const* row, const std::byte* asked, int64_t begin, int64_t end) {
+          __m512 chain = _mm512_setzero_ps();
+          for (int64_t b = begin; b < end; ++b)
+            chain = super_block<Type, kTokens>(row, asked, b, x[b], chain);
+          return chain;
+        });
   }
 };
 

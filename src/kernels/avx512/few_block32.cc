@@ -28,9 +28,9 @@ inline __m512 lane_everywhere(__m512 x) {
 
 template <typename Type, int kTokens>
 [[gnu::always_inline]] inline __m512 four_blocks(const typename Type::Block* const* row,
-                                                 const MatmulArgs& a, int64_t b,
+                                                 const std::byte* asked, int64_t b,
                                                  const Arranged<kTokens>& x, __m512 chain) {
-  prefetch_rows<kRows, kBlocks>(row[0], b, a);
+  prefetch_rows<typename Type::Block, kRows, kBlocks>(asked, b);
   __m512i sums[kTokens][kRows], lanes[4] = {}, block[kBlocks];
   for (int r = 0; r < kRows; ++r) {
     const Quad w = quad<Type>(row[r] + b);
@@ -67,11 +67,12 @@ struct Few {
     auto* x = reinterpret_cast<Arranged<kTokens>*>(a.scratch);
     static_assert(sizeof(*x) <= 8 * 32 * kBlocks);  // as few_tokens() reckons
     arrange<Type, kTokens>(a, x);
-    stream_tokens<Block, 32, kTokens>(a, [&](const Block* const* row, int64_t begin, int64_t end) {
+    stream_tokens<Block, 32, kTokens>(a, [&](const Block* const* row, const std::byte* asked,
+                                             int64_t begin, int64_t end) {
       __m512 chain = _mm512_setzero_ps();
       int64_t b = begin;
       for (; b + kBlocks <= end; b += kBlocks)
-        chain = four_blocks<Type, kTokens>(row, a, b, x[b / kBlocks], chain);
+        chain = four_blocks<Type, kTokens>(row, asked, b, x[b / kBlocks], chain);
       alignas(64) float lanes[16];
       if (b < end) {
         _mm512_store_ps(lanes, chain);

@@ -25,9 +25,9 @@ inline __m128 four_halves(const Block* const* row, int64_t b, Get get) {
   return _mm_cvtph_ps(_mm_setr_epi16(bits(0), bits(1), bits(2), bits(3), 0, 0, 0, 0));
 }
 
-/// Four rows at a time: chain(row, begin, end) gives a register of sums over blocks [begin, end),
-/// those of one segment, of kInputs weights each; segments are added in order. store(r0, mask,
-/// sums) keeps those of rows r0 ... r0 + 3, of which mask exist.
+/// Four rows at a time: chain(row, asked, begin, end) gives a register of sums over blocks
+/// [begin, end), those of one segment, of kInputs weights each; segments are added in order. asked:
+/// for prefetch_rows. store(r0, mask, sums) keeps those of rows r0 ... r0 + 3, of which mask exist.
 template <typename Block, int64_t kInputs, typename Chain, typename Store>
 [[gnu::always_inline]] inline void stream_rows(const MatmulArgs& a, Chain chain, Store store) {
   constexpr int64_t kSegmentBlocks = kSegment / kInputs;
@@ -38,10 +38,11 @@ template <typename Block, int64_t kInputs, typename Chain, typename Store>
       const int64_t index = r0 + r < a.rows ? r0 + r : a.rows - 1;
       row[r] = reinterpret_cast<const Block*>(a.w + static_cast<size_t>(index) * a.row_bytes);
     }
-    decltype(chain(row, 0, 0)) total{};
+    const std::byte* const asked = asked_rows<kRows>(a, row[0]);
+    decltype(chain(row, asked, 0, 0)) total{};
     for (int64_t begin = 0; begin < blocks; begin += kSegmentBlocks) {
       const int64_t end = blocks - begin < kSegmentBlocks ? blocks : begin + kSegmentBlocks;
-      total = total + chain(row, begin, end);
+      total = total + chain(row, asked, begin, end);
     }
     const int64_t left = a.rows - r0;
     store(r0, static_cast<__mmask8>(left >= kRows ? 15 : (1 << left) - 1), total);

@@ -44,9 +44,9 @@ template <typename Type>
 /// Four rows' chains, one super-block further.
 template <typename Type>
 [[gnu::always_inline]] inline __m128 super_block(const typename Type::Block* const* row,
-                                                 const MatmulArgs& a, int64_t b,
+                                                 const std::byte* asked, int64_t b,
                                                  const Arranged<Type, 1>& x, __m128 chain) {
-  prefetch_rows<kRows>(row[0], b, a);
+  prefetch_rows<typename Type::Block, kRows>(asked, b);
   const Heads heads = Type::heads(row, b);
   const Totals total = totals<Type>(row, b, heads, x);
   const __m256 d = _mm256_mul_ps(heads.d, _mm256_set1_ps(x.d[0]));
@@ -62,11 +62,12 @@ bool stream(const MatmulArgs& a) {
   auto* const x = in_scratch<Arranged<Type, 1>>(a, a.k / 256);
   if (x == nullptr) return false;
   arrange<Type, 1>(a, x);
-  stream_token<Block, 256>(a, [&](const Block* const* row, int64_t begin, int64_t end) {
-    __m128 chain = _mm_setzero_ps();
-    for (int64_t b = begin; b < end; ++b) chain = super_block<Type>(row, a, b, x[b], chain);
-    return chain;
-  });
+  stream_token<Block, 256>(
+      a, [&](const Block* const* row, const std::byte* asked, int64_t begin, int64_t end) {
+        __m128 chain = _mm_setzero_ps();
+        for (int64_t b = begin; b < end; ++b) chain = super_block<Type>(row, asked, b, x[b], chain);
+        return chain;
+      });
   return true;
 }
 
@@ -117,16 +118,17 @@ inline __m128i iq4_xs_sums(const BlockIQ4_XS* const* row, const MatmulArgs& a, i
 
 void stream_iq4_xs(const MatmulArgs& a) {
   using Block = BlockIQ4_XS;
-  stream_token<Block, 256>(a, [&](const Block* const* row, int64_t begin, int64_t end) {
-    __m128 chain = _mm_setzero_ps();
-    for (int64_t b = begin; b < end; ++b) {
-      prefetch_rows<kRows>(row[0], b, a);
-      const __m128i sum = iq4_xs_sums(row, a, b);
-      const __m128 d = four_halves(row, b, [](const Block& w) { return w.d; });
-      chain = _mm_fmadd_ps(_mm_mul_ps(d, _mm_set1_ps(a.xq.d[b])), _mm_cvtepi32_ps(sum), chain);
-    }
-    return chain;
-  });
+  stream_token<Block, 256>(
+      a, [&](const Block* const* row, const std::byte* asked, int64_t begin, int64_t end) {
+        __m128 chain = _mm_setzero_ps();
+        for (int64_t b = begin; b < end; ++b) {
+          prefetch_rows<Block, kRows>(asked, b);
+          const __m128i sum = iq4_xs_sums(row, a, b);
+          const __m128 d = four_halves(row, b, [](const Block& w) { return w.d; });
+          chain = _mm_fmadd_ps(_mm_mul_ps(d, _mm_set1_ps(a.xq.d[b])), _mm_cvtepi32_ps(sum), chain);
+        }
+        return chain;
+      });
 }
 
 }  // namespace

@@ -33,9 +33,9 @@ inline __m128 chain_pairs(__m128 chain, __m512 f, __m512 v, __m512 g, __m512 u) 
 
 template <typename Type>
 [[gnu::always_inline]] inline __m128 four_blocks(const typename Type::Block* const* row,
-                                                 const MatmulArgs& a, int64_t b,
+                                                 const std::byte* asked, int64_t b,
                                                  const Arranged<1>& x, __m128 chain) {
-  prefetch_rows<kRows, kBlocks>(row[0], b, a);
+  prefetch_rows<typename Type::Block, kRows, kBlocks>(asked, b);
   const Quad column = {load_once(&x.q[0].low), load_once(&x.q[0].high)};
   const __m512i start = Type::kOffset == 0 ? _mm512_setzero_si512() : x.start[0];
   __m512i sums[kRows];
@@ -55,14 +55,15 @@ bool stream(const MatmulArgs& a) {
   auto* const x = in_scratch<Arranged<1>>(a, a.k / (32 * kBlocks));
   if (x == nullptr) return false;
   arrange<Type, 1>(a, x);
-  stream_token<Block, 32>(a, [&](const Block* const* row, int64_t begin, int64_t end) {
-    __m128 chain = _mm_setzero_ps();
-    int64_t b = begin;
-    for (; b + kBlocks <= end; b += kBlocks)
-      chain = four_blocks<Type>(row, a, b, x[b / kBlocks], chain);
-    for (; b < end; ++b) chain = one_block<Type>(row, a, 0, b, chain);
-    return chain;
-  });
+  stream_token<Block, 32>(
+      a, [&](const Block* const* row, const std::byte* asked, int64_t begin, int64_t end) {
+        __m128 chain = _mm_setzero_ps();
+        int64_t b = begin;
+        for (; b + kBlocks <= end; b += kBlocks)
+          chain = four_blocks<Type>(row, asked, b, x[b / kBlocks], chain);
+        for (; b < end; ++b) chain = one_block<Type>(row, a, 0, b, chain);
+        return chain;
+      });
   return true;
 }
 
