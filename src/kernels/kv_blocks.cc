@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "tensor/blocks.h"
+
 namespace weir::kernels {
 namespace {
 
@@ -57,7 +59,25 @@ void kv_put(DType type, KvPart part, std::byte* at, int64_t dim, int64_t slot, c
 uint16_t kv_scale(const std::byte* at, int64_t block, int64_t slot) {
   uint16_t half;
   std::memcpy(&half, at + (block * kTokens + slot) * 2, sizeof half);
-  return half;
+  return half & 0x7fff;
+}
+
+bool kv_is_difference(const std::byte* at, int64_t slot) {
+  uint16_t half;
+  std::memcpy(&half, at + slot * 2, sizeof half);
+  return (half & 0x8000) != 0;
+}
+
+void kv_first_key(const std::byte* at, int64_t dim, float* out) {
+  const auto* quads = reinterpret_cast<const uint8_t*>(at + scale_bytes(dim));
+  for (int64_t b = 0; b < dim / kKvBlock; ++b, out += kKvBlock) {
+    const float d = half_to_float(kv_scale(at, b, 0));
+    for (int64_t i = 0; i < 16; ++i) {
+      const uint8_t two = quads[place(DType::q4_0, KvPart::keys, kKvBlock * b + i, 0)];
+      out[i] = d * static_cast<float>(2 * (two & 15) - 15);
+      out[i + 16] = d * static_cast<float>(2 * (two >> 4) - 15);
+    }
+  }
 }
 
 int kv_number(DType type, KvPart part, const std::byte* at, int64_t dim, int64_t i, int64_t slot) {

@@ -108,6 +108,7 @@ Buffer random_page(std::mt19937& rng, DType type, int64_t dim) {
       value = static_cast<int8_t>(2 * static_cast<int>(rng() % (2 * most + 1)) - 2 * most + 1);
     for (uint16_t& scale : scales) scale = float_to_half(static_cast<float>(1 + rng() % 9) / 100);
     const bool keys = token < kernels::kPageTokens;
+    if (type == DType::q4_0 && keys && token % 3 != 0) scales[0] |= 0x8000;  // a difference
     kernels::kv_put(type, keys ? kernels::KvPart::keys : kernels::KvPart::values,
                     page.data() + (keys ? 0 : part), dim, token % kernels::kPageTokens, q.data(),
                     scales.data());

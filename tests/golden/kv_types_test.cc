@@ -1,6 +1,6 @@
 // What the types of the KV cache cost on trained weights: loss of the embedded model over the
 // TinyStories text, in windows of its whole context. Limits against F16: perplexity within 0.1 %
-// for Q8_0; loss within 1 % and perplexity within 3 % for Q4_0.
+// for Q8_0; loss within 1 % and perplexity within 2 % for Q4_0 (2.06 % without differences).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -64,7 +64,7 @@ TEST(KvTypes, QuantisedOnesKeepThePerplexity) {
   EXPECT_LT(std::abs(more(DType::q8_0)), 0.001);
   // Heads of 32 are the hardest for four bits: an error in a score averages over 32 numbers only.
   EXPECT_LT(std::abs(nats[DType::q4_0] / nats[DType::f16] - 1), 0.01);
-  EXPECT_LT(std::abs(more(DType::q4_0)), 0.03);
+  EXPECT_LT(std::abs(more(DType::q4_0)), 0.02);
 }
 
 TEST(KvTypes, HeadsThatDoNotFitAreRefused) {

@@ -97,12 +97,18 @@ class Pages {
     if (!seen) std::fill(d.begin(), d.end(), NAN);
     std::vector<uint16_t> scales(d.size());
     ref.to_half(d.data(), static_cast<int64_t>(d.size()), scales.data());
+    if (type_ == DType::q4_0 && part == KvPart::keys && slot % 3 != 0) scales[0] |= 0x8000;
     kernels::kv_put(type_, part, at(part, last), n, slot, q.data(), scales.data());
   }
   float quantised(KvPart part, int64_t position, int64_t i) const {
     const std::byte* from = at(part, position);
-    return half_to_float(kernels::kv_scale(from, i / 32, position % 16)) *
-           static_cast<float>(kernels::kv_number(type_, part, from, dim(part), i, position % 16));
+    const auto number = [&](int64_t slot) {
+      return half_to_float(kernels::kv_scale(from, i / 32, slot)) *
+             static_cast<float>(kernels::kv_number(type_, part, from, dim(part), i, slot));
+    };
+    const bool difference = part == KvPart::keys && type_ == DType::q4_0 &&
+                            kernels::kv_is_difference(from, position % 16);
+    return number(position % 16) + (difference ? number(0) : 0.0f);
   }
   void put(Buffer& page, int64_t index, float x) {
     const uint16_t narrow = type_ == DType::f16 ? float_to_half(x) : float_to_bfloat(x);

@@ -3,11 +3,10 @@
 #include "device/cpu/attention.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/checked.h"
 #include "base/error.h"
-#include "tensor/blocks.h"
+#include "device/cpu/kv_write.h"
 
 namespace weir {
 namespace {
@@ -42,63 +41,6 @@ void spread_heads(const KernelTable& table, float* x, int64_t values, int64_t di
   for (int64_t i = 0; i < values; i += block) table.hadamard(x + i, block);
 }
 
-/// Writes n floats as `type`, `step` elements apart.
-void store(const KernelTable& table, DType type, const float* x, int64_t n, std::byte* out,
-           int64_t step) {
-  if (type == DType::f32) {
-    auto* const to = reinterpret_cast<float*>(out);
-    for (int64_t i = 0; i < n; ++i) to[i * step] = x[i];
-    return;
-  }
-  auto* const to = reinterpret_cast<uint16_t*>(out);
-  if (type == DType::bf16) {
-    for (int64_t i = 0; i < n; ++i) to[i * step] = float_to_bfloat(x[i]);
-    return;
-  }
-  uint16_t half[kernels::kMaxHeadDim];
-  table.to_half(x, n, half);
-  for (int64_t i = 0; i < n; ++i) to[i * step] = half[i];
-}
-
-/// Writes n floats to a quantised part of a page.
-void store_quantised(const KernelTable& table, DType type, kernels::KvPart part, const float* x,
-                     int64_t n, std::byte* out, int64_t slot) {
-  constexpr int64_t kBlocks = kernels::kMaxHeadDim / kernels::kKvBlock;
-  int8_t q[kernels::kMaxHeadDim];
-  float d[kBlocks];
-  if (type == DType::q4_0) {
-    table.quantize4(x, n, q, d);
-  } else {
-    int16_t sums[kBlocks];
-    table.quantize32(x, n, q, d, sums);
-  }
-  uint16_t scales[kBlocks];
-  table.to_half(d, n / kernels::kKvBlock, scales);
-  kernels::kv_put(type, part, out, n, slot, q, scales);
-}
-
-void store_row(const KernelTable& table, const KvView& kv, int64_t layer, int64_t position,
-               const float* k, const float* v) {
-  const KvLayout& layout = *kv.layout;
-  std::byte* const page = kv.pages[static_cast<size_t>(position / kPageTokens)];
-  const int64_t slot = position % kPageTokens;
-  const bool quantised = kernels::is_quantised_kv(layout.type);
-  const int64_t element = quantised ? 0 : bytes_of(layout.type, 1);
-  for (int64_t h = 0; h < layout.kv_heads; ++h) {
-    if (quantised) {
-      store_quantised(table, layout.type, kernels::KvPart::keys, k + h * layout.key_dim,
-                      layout.key_dim, page + layout.k_offset(layer, h), slot);
-      store_quantised(table, layout.type, kernels::KvPart::values, v + h * layout.value_dim,
-                      layout.value_dim, page + layout.v_offset(layer, h), slot);
-      continue;
-    }
-    store(table, layout.type, k + h * layout.key_dim, layout.key_dim,
-          page + layout.k_offset(layer, h) + slot * element, kPageTokens);
-    store(table, layout.type, v + h * layout.value_dim, layout.value_dim,
-          page + layout.v_offset(layer, h) + slot * layout.value_dim * element, 1);
-  }
-}
-
 void check(const AttentionRows& rows, std::span<const SequenceRun> runs, int64_t layer) {
   int64_t next = 0;
   for (const SequenceRun& run : runs) {
@@ -117,6 +59,19 @@ void check(const AttentionRows& rows, std::span<const SequenceRun> runs, int64_t
     next += run.rows;
   }
   WEIR_CHECK(next == rows.tokens, "runs cover {} of {} rows", next, rows.tokens);
+}
+
+/// Where row t of a batch stands.
+struct Place {
+  const KvView& kv;
+  int64_t position;
+};
+Place place_of(std::span<const SequenceRun> runs, int64_t t) {
+  const auto after =
+      std::upper_bound(runs.begin(), runs.end(), t,
+                       [](int64_t row, const SequenceRun& r) { return row < r.first_row; });
+  const SequenceRun& run = *(after - 1);
+  return {run.kv, run.start + t - run.first_row};
 }
 
 }  // namespace
@@ -140,12 +95,15 @@ void prepare_attention(CpuDevice& device, const AttentionRows& rows,
       spread_heads(table, q, rows.heads * dim, dim);
       spread_heads(table, k, kv_heads * dim, dim);
     }
-    const auto run =
-        std::upper_bound(runs.begin(), runs.end(), t,
-                         [](int64_t row, const SequenceRun& r) { return row < r.first_row; }) -
-        1;
-    store_row(table, run->kv, layer, run->start + t - run->first_row, k,
-              rows.v + t * rows.v_stride);
+    const Place at = place_of(runs, t);
+    write_token(table, at.kv, layer, at.position, k, rows.v + t * rows.v_stride);
+  });
+  if (runs[0].kv.layout->type != DType::q4_0) return;
+  // Keys of four bits need the first one of their page, which another thread may have written.
+  device.for_each_row(rows.tokens, 4 * kv_heads * dim, [&](int64_t t, int) {
+    const Place at = place_of(runs, t);
+    if (at.position % kPageTokens != 0)
+      write_key4(table, at.kv, layer, at.position, rows.k + t * rows.k_stride);
   });
 }
 

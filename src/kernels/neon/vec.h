@@ -119,6 +119,7 @@ inline float reduce(Vec a) {
   const float32x2_t d = vadd_f32(vget_low_f32(q), vget_high_f32(q));
   return vget_lane_f32(d, 0) + vget_lane_f32(d, 1);
 }
+inline float first_lane(Vec a) { return vgetq_lane_f32(a.v[0], 0); }
 inline float reduce_max(Vec a) {
   float lanes[16];
   store(lanes, a);

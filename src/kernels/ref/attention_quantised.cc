@@ -32,7 +32,7 @@ struct PageWeights {
 };
 
 /// The matmul rule for blocks of 32: keys are the weights.
-float score(const AttentionArgs& a, const Query& query, const std::byte* keys, int slot) {
+float product(const AttentionArgs& a, const Query& query, const std::byte* keys, int slot) {
   float dot = 0.0f;
   for (int64_t b = 0; b < a.head_dim / kKvBlock; ++b) {
     int32_t sum = 0;
@@ -41,6 +41,12 @@ float score(const AttentionArgs& a, const Query& query, const std::byte* keys, i
     dot =
         std::fma(half_to_float(kv_scale(keys, b, slot)) * query.d[b], static_cast<float>(sum), dot);
   }
+  return dot;
+}
+
+float score(const AttentionArgs& a, const Query& query, const std::byte* keys, int slot) {
+  float dot = product(a, query, keys, slot);
+  if (a.kv_type == DType::q4_0 && kv_is_difference(keys, slot)) dot += product(a, query, keys, 0);
   const float s = dot * a.scale;
   return a.softcap != 0.0f ? a.softcap * tanh(s / a.softcap) : s;
 }
