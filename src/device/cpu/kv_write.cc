@@ -100,10 +100,10 @@ void write_token(const KernelTable& table, const KvView& kv, int64_t layer, int6
   const bool keys = layout.type != DType::q4_0 || slot == 0;
   const int64_t element = quantised ? 0 : bytes_of(layout.type, 1);
   for (int64_t h = 0; h < layout.kv_heads; ++h) {
-    const float *const key = k + h * layout.key_dim, *const value = v + h * layout.value_dim;
-    std::byte *const to_keys = page + layout.k_offset(layer, h), *const to_values =
-                                                                     page +
-                                                                     layout.v_offset(layer, h);
+    const float* const key = k + h * layout.key_dim;
+    const float* const value = v + h * layout.value_dim;
+    std::byte* const to_keys = page + layout.k_offset(layer, h);
+    std::byte* const to_values = page + layout.v_offset(layer, h);
     if (quantised) {
       if (keys)
         store_quantised(table, layout.type, KvPart::keys, key, layout.key_dim, to_keys, slot);
