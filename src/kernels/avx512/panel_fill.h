@@ -43,7 +43,7 @@ struct alignas(64) Panel256 {
 /// they would hold up everything behind them. (A few bytes of many rows at once are nothing that
 /// the processor's own prefetcher could follow.) Past the end of the weights may lie nothing:
 /// prefetching does no harm. Lines come into the first cache, which cannot hold them all: asked for
-/// in the second one only, fewer arrived (eight tokens 1.02 to 1.1 times as fast, Zen 5).
+/// in the second one only, eight tokens took up to 1.1 times as long (Zen 5).
 class Ahead {
  public:
   /// The first `bytes` bytes of each of `rows` rows, in `steps` steps.
