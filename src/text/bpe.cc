@@ -30,6 +30,7 @@ void BpeModel::build_merges(const std::vector<std::string>& merges) {
   size_t capacity = 16;
   while (capacity < merges.size() * 2) capacity *= 2;
   pairs_.resize(capacity);
+  std::string bytes, whole;
   for (size_t rank = 0; rank < merges.size(); ++rank) {
     const std::string_view merge = merges[rank];
     const size_t space = merge.find(' ', 1);
@@ -37,9 +38,15 @@ void BpeModel::build_merges(const std::vector<std::string>& merges) {
       fail(Code::bad_format, "merge {} is '{}', expected two tokens with a space between them",
            rank, merge.substr(0, 80));
     }
-    const auto resolve = [&](std::string_view text, const char* what) {
-      const std::string bytes = byte_level_ ? from_byte_alphabet(text) : std::string(text);
-      int32_t id = vocabulary_.find_ordinary(bytes);
+    const std::string_view left = merge.substr(0, space);
+    const std::string_view right = merge.substr(space + 1);
+    whole.assign(left).append(right);
+    bytes.clear();
+    const bool left_is_bytes = append_bytes(bytes, left);
+    const size_t middle = bytes.size();
+    const bool right_is_bytes = append_bytes(bytes, right);
+    const auto resolve = [&](std::string_view stored, std::string_view text, const char* what) {
+      int32_t id = vocabulary_.find_ordinary(stored);
       if (id < 0) id = vocabulary_.find_any(text);
       if (id < 0) {
         fail(Code::bad_format, "the {} of merge {} ('{}') is not in the vocabulary", what, rank,
@@ -47,13 +54,13 @@ void BpeModel::build_merges(const std::vector<std::string>& merges) {
       }
       return id;
     };
-    const std::string_view left = merge.substr(0, space);
-    const std::string_view right = merge.substr(space + 1);
+    const std::string_view both = bytes;
     Pair pair;
-    pair.left = resolve(left, "left half");
-    pair.right = resolve(right, "right half");
-    const std::string whole = std::string(left).append(right);
-    pair.result = {static_cast<uint32_t>(rank), resolve(whole, "result")};
+    pair.left = resolve(both.substr(0, middle), left, "left half");
+    pair.right = resolve(both.substr(middle), right, "right half");
+    // Where one half only is in the byte alphabet, the whole is not.
+    const std::string_view joined = left_is_bytes == right_is_bytes ? both : whole;
+    pair.result = {static_cast<uint32_t>(rank), resolve(joined, whole, "result")};
     // Text alone must never become a control token, whatever the merges say.
     if (vocabulary_.is_special(pair.result.id)) continue;
     add_pair(pair);
@@ -63,6 +70,12 @@ void BpeModel::build_merges(const std::vector<std::string>& merges) {
       joins_.add(whole);
     }
   }
+}
+
+bool BpeModel::append_bytes(std::string& out, std::string_view text) const {
+  if (byte_level_) return append_from_byte_alphabet(out, text);
+  out += text;
+  return true;
 }
 
 void BpeModel::add_pair(const Pair& pair) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "text/model.h"
@@ -24,6 +25,8 @@ class BpeModel final : public TokenModel {
     MergeResult result;
   };
   void build_merges(const std::vector<std::string>& merges);
+  /// Text of a merge as the vocabulary stores it; false if a byte-level one stores it literally.
+  bool append_bytes(std::string& out, std::string_view text) const;
   void add_pair(const Pair& pair);
   MergeResult merge_of(int32_t left, int32_t right) const;
 

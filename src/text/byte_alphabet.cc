@@ -1,4 +1,4 @@
-// The byte alphabet as two tables made once.
+// The byte alphabet as two tables.
 #include "text/byte_alphabet.h"
 
 #include <array>
@@ -15,7 +15,7 @@ struct Tables {
   std::array<char32_t, 256> character{};
   std::array<int16_t, kFirstUnused> byte{};
 
-  Tables() {
+  constexpr Tables() {
     byte.fill(-1);
     char32_t shifted = 0x100;
     for (uint32_t b = 0; b < 256; ++b) {
@@ -26,31 +26,29 @@ struct Tables {
   }
 };
 
-const Tables& tables() {
-  static const Tables instance;
-  return instance;
-}
+constexpr Tables kTables;
 
 }  // namespace
 
-std::string from_byte_alphabet(std::string_view token) {
-  std::string bytes;
-  bytes.reserve(token.size());
+bool append_from_byte_alphabet(std::string& out, std::string_view token) {
+  const size_t before = out.size();
   for (size_t at = 0; at < token.size();) {
     const CodePoint c = decode_utf8(token, at);
-    if (!c.valid || c.value >= kFirstUnused || tables().byte[c.value] < 0) {
-      return std::string(token);
+    if (!c.valid || c.value >= kFirstUnused || kTables.byte[c.value] < 0) {
+      out.resize(before);
+      out += token;
+      return false;
     }
-    bytes.push_back(static_cast<char>(tables().byte[c.value]));
+    out.push_back(static_cast<char>(kTables.byte[c.value]));
     at += c.bytes;
   }
-  return bytes;
+  return true;
 }
 
 std::string to_byte_alphabet(std::string_view bytes) {
   std::string token;
   token.reserve(bytes.size());
-  for (const char b : bytes) append_utf8(token, tables().character[static_cast<uint8_t>(b)]);
+  for (const char b : bytes) append_utf8(token, kTables.character[static_cast<uint8_t>(b)]);
   return token;
 }
 

@@ -8,9 +8,9 @@
 
 namespace weir {
 
-/// The bytes that `token` stands for. A token with a character outside the alphabet is literal text
-/// and comes back unchanged.
-std::string from_byte_alphabet(std::string_view token);
+/// Appends the bytes that `token` stands for. A token with a character outside the alphabet is
+/// literal text, appended unchanged; then false.
+bool append_from_byte_alphabet(std::string& out, std::string_view token);
 
 /// `bytes` written in the alphabet.
 std::string to_byte_alphabet(std::string_view bytes);

@@ -9,7 +9,8 @@
 
 namespace weir {
 
-/// A fast, well-mixed hash of short byte strings (multiply and fold, eight bytes at a time).
+/// A fast hash of short byte strings, eight bytes at a time. Its low bits depend on every byte
+/// (MurmurHash3's finaliser): tokens share their first bytes, those of a space or of a script.
 inline uint64_t hash_bytes(std::string_view bytes) {
   uint64_t hash = 0x9E3779B97F4A7C15U ^ bytes.size();
   const char* data = bytes.data();
@@ -23,7 +24,8 @@ inline uint64_t hash_bytes(std::string_view bytes) {
     data += taken;
     left -= taken;
   }
-  return hash;
+  hash = (hash ^ (hash >> 33)) * 0xC4CEB9FE1A85EC53U;
+  return hash ^ (hash >> 33);
 }
 
 class TokenIndex {
@@ -39,6 +41,11 @@ class TokenIndex {
     for (const int32_t id : old) {
       if (id >= 0) place(id, bytes_of);
     }
+  }
+
+  /// A hint that insert() or find() follows for these bytes.
+  void expect(std::string_view bytes) const {
+    if (!slots_.empty()) __builtin_prefetch(&slots_[hash_bytes(bytes) & (slots_.size() - 1)]);
   }
 
   /// Adds a token after reserve(). Returns false (and changes nothing) if its bytes are known.

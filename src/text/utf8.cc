@@ -51,10 +51,9 @@ uint32_t well_formed_part(std::string_view text, size_t at, uint32_t& wanted) {
 
 }  // namespace
 
-CodePoint decode_utf8(std::string_view text, size_t at) {
+CodePoint detail::decode_long_utf8(std::string_view text, size_t at) {
   const auto byte = [&](size_t i) { return static_cast<uint8_t>(text[at + i]); };
   const uint8_t first = byte(0);
-  if (first < 0x80) return {first, 1, true};
   uint32_t wanted = 0;
   if (well_formed_part(text, at, wanted) != wanted || wanted == 0) return {first, 1, false};
   char32_t value = first & (0xFFU >> (wanted + 1));

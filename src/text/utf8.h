@@ -16,9 +16,16 @@ struct CodePoint {
   bool valid;
 };
 
+namespace detail {
+CodePoint decode_long_utf8(std::string_view text, size_t at);
+}  // namespace detail
+
 /// Decodes at `at` (< text.size()). Overlong forms, surrogates and values above U+10FFFF are
 /// invalid.
-CodePoint decode_utf8(std::string_view text, size_t at);
+inline CodePoint decode_utf8(std::string_view text, size_t at) {
+  const auto first = static_cast<unsigned char>(text[at]);
+  return first < 0x80 ? CodePoint{first, 1, true} : detail::decode_long_utf8(text, at);
+}
 
 void append_utf8(std::string& out, char32_t code_point);
 

@@ -12,6 +12,9 @@
 namespace weir {
 namespace {
 
+// The index of a large vocabulary is larger than the caches: so many tokens ahead are asked for.
+constexpr int32_t kExpected = 16;
+
 void check_lengths(const VocabularySpec& spec) {
   const size_t count = spec.tokens.size();
   if (count == 0)
@@ -116,7 +119,11 @@ void Vocabulary::store_tokens(const VocabularySpec& spec, bool byte_level) {
   for (size_t i = 0; i < spec.tokens.size(); ++i) {
     const bool mapped =
         byte_level && (types_[i] == TokenType::normal || types_[i] == TokenType::unused);
-    arena_ += mapped ? from_byte_alphabet(spec.tokens[i]) : spec.tokens[i];
+    if (mapped) {
+      append_from_byte_alphabet(arena_, spec.tokens[i]);
+    } else {
+      arena_ += spec.tokens[i];
+    }
     offsets_.push_back(static_cast<uint32_t>(arena_.size()));
   }
 }
@@ -128,6 +135,7 @@ void Vocabulary::index_tokens(bool byte_level) {
   ordinary_.reserve(types_.size(), bytes_of);
   size_t specials = 0;
   for (int32_t id = 0; id < size(); ++id) {
+    if (id + kExpected < size()) ordinary_.expect(text(id + kExpected));
     switch (type(id)) {
       case TokenType::control:
       case TokenType::unknown:

@@ -134,6 +134,17 @@ TEST(HostileVocabulary, MergesMustNameTokens) {
   EXPECT_THROW(tokenizer->encode("c"), Error);  // no byte token, no unknown token
 }
 
+/// A token with a character outside the byte alphabet is stored as it is written, and so is what a
+/// merge makes of it.
+TEST(HostileVocabulary, MergesOfLiteralTokensAreLiteral) {
+  VocabularySpec spec;
+  spec.merges = {"\u0120 \u3042"};
+  spec.tokens = {"\u0120", "\u3042", "\u0120\u3042"};
+  EXPECT_EQ(error_of(spec), "accepted");
+  spec.tokens[2] = " \u3042";
+  EXPECT_THAT(error_of(spec), HasSubstr("result of merge 0"));
+}
+
 TEST(HostileVocabulary, UnknownPreTokenizerIsRefusedWithTheList) {
   VocabularySpec spec;
   spec.tokens = {"a"};

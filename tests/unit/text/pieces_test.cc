@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <random>
 
@@ -15,6 +16,7 @@
 #include "text/pretokenizer_table.h"
 #include "text/special_splitter.h"
 #include "text/symbol_merger.h"
+#include "text/token_index.h"
 #include "text/trie.h"
 #include "text/unicode_forms.h"
 #include "text/utf8.h"
@@ -63,9 +65,30 @@ TEST(Utf8, FilterReplacesMaximalParts) {
 TEST(ByteAlphabet, IsABijection) {
   std::string all;
   for (int b = 0; b < 256; ++b) all.push_back(static_cast<char>(b));
-  EXPECT_EQ(from_byte_alphabet(to_byte_alphabet(all)), all);
+  std::string bytes = "-";
+  EXPECT_TRUE(append_from_byte_alphabet(bytes, to_byte_alphabet(all)));
+  EXPECT_EQ(bytes, "-" + all);
   EXPECT_EQ(to_byte_alphabet(" a\n"), "\u0120a\u010A");
-  EXPECT_EQ(from_byte_alphabet("a b"), "a b");  // a space is no letter of the alphabet
+  bytes = "-";
+  EXPECT_FALSE(append_from_byte_alphabet(bytes, "\u0120b c"));  // a space is no letter of it
+  EXPECT_EQ(bytes, "-\u0120b c");
+}
+
+/// As many slots are hit as by chance, though all tokens have the same first bytes: places next to
+/// each other fill up else, and making a vocabulary takes quadratic time.
+TEST(TokenIndex, TokensThatBeginAlikeAreSpread) {
+  constexpr size_t kSlots = size_t{1} << 17, kTokens = 32768;
+  for (const char* start : {"", "\u2581w", "abcdefg", "\u2581abcdefgh"}) {
+    std::vector<bool> hit(kSlots);
+    for (size_t i = 0; i < kTokens; ++i) {
+      std::string token = start;
+      for (size_t left = i, digit = 0; digit < 3; ++digit, left /= 32)
+        token.push_back(static_cast<char>('0' + left % 32));
+      hit[hash_bytes(token) % kSlots] = true;
+    }
+    const double by_chance = kSlots * (1 - std::exp(-double{kTokens} / kSlots));
+    EXPECT_GT(std::count(hit.begin(), hit.end(), true), 0.98 * by_chance) << start;
+  }
 }
 
 TEST(Base64, ReadsTheVectorsOfRfc4648) {
