@@ -17,9 +17,6 @@ REAL_PREFILL = {kind: 0.75 for kind in ("f16", "bf16", "f32")}
 SHORT = ("pp8", "pp16", "pp32")
 BATCHED = {"tg64x4": 3.4, "tg64x16": 9.0}
 KV_GAIN = {"q8_0": 1.4, "q4_0": 1.8}
-# Ceilings of arithmetic, as weir bench names them in its rows and in its report.
-ARITHMETIC = {"int8": "int8_ops_per_second", "f32": "f32_ops_per_second",
-              "bf16": "bf16_ops_per_second"}
 
 
 @dataclasses.dataclass
@@ -32,7 +29,7 @@ class Row:
     weir: list[float] = dataclasses.field(default_factory=list)
     peer: list[float] = dataclasses.field(default_factory=list)
     share: list[float] = dataclasses.field(default_factory=list)  # of the ceiling, by Weir
-    ceilings: list[float] = dataclasses.field(default_factory=list)  # theirs, of arithmetic only
+    best: list[float] = dataclasses.field(default_factory=list)  # of the ceiling's best moment
     ceiling: str = ""  # "int8", "f32", "bf16" or "read"
     read_bytes_per_second: float = 0  # of the same rounds
     facts: dict[str, float] = dataclasses.field(default_factory=dict)  # sizes, in bytes
@@ -94,17 +91,9 @@ class Table:
         return other.ours() if other and other.weir else None
 
     def share(self, row: Row) -> float | None:
-        """The median share of the ceiling. What arithmetic can do at best is taken from all rounds
-        of the table: it only ever seems less, in a busy second. Memory is shared with neighbours and
-        really gives more or less from minute to minute, so its share is that of each round."""
-        if not row.share:
-            return None
-        if len(row.ceilings) != len(row.share):
-            return statistics.median(row.share)
-        best = max(ceiling for other in self.rows.values() for ceiling in other.ceilings
-                   if (other.isa, other.ceiling) == (row.isa, row.ceiling))
-        return statistics.median(share * ceiling / best
-                                 for share, ceiling in zip(row.share, row.ceilings))
+        """The median over the rounds. Weir holds each run against what the machine sustained just
+        before and behind it, because a shared one gives more or less from second to second."""
+        return statistics.median(row.share) if row.share else None
 
     def verdict(self, row: Row) -> Verdict:
         if not row.weir:
@@ -210,6 +199,8 @@ class Table:
             share = f"{100 * ours:.0f} % of {row.ceiling}"
             if ratio:
                 share += f" ({100 * ours / ratio:.0f} %)"
+            if row.best:
+                share += f", {100 * statistics.median(row.best):.0f} % of its best"
         mark = {True: "yes", False: "**no**", None: ""}[verdict.holds]
         if verdict.figure:
             mark = f"{mark} ({verdict.figure})"

@@ -99,29 +99,55 @@ double batched_run(Engine& engine, const Test& test, int64_t run) {
   return static_cast<double>(tokens) / std::chrono::duration<double>(last - start).count();
 }
 
-BenchmarkRow row_of(const Test& test, std::vector<double> rates, const TokenWork& work,
-                    double kv_bytes, const Ceilings& ceilings) {
+/// A row without figures: what a token of the test takes, and which ceiling bounds it.
+struct Bound {
+  std::string ceiling;
+  double a_token = 0;  // bytes read, or operations
+};
+
+Bound bound_of(const Test& test, const TokenWork& work, double kv_bytes, const Ceilings& ceilings) {
+  if (test.generate > 0) {
+    const double behind = static_cast<double>(test.depth) + static_cast<double>(test.generate) / 2;
+    return {"read", work.bytes / static_cast<double>(test.batch) + kv_bytes * behind};
+  }
+  const bool pairs = work.half && ceilings.bf16_ops_per_second > 0;
+  return {work.integer ? "int8"
+          : pairs      ? "bf16"
+                       : "f32",
+          work.operations + work.head_operations / static_cast<double>(test.prompt)};
+}
+
+/// Runs of one test, each between two measurements of its ceiling: what a shared machine gives
+/// changes by the second, and a share is of what it sustained then. `tell` is called before each
+/// run.
+BenchmarkRow measured_row(Engine& engine, const Test& test, int repeats, const Bound& bound,
+                          CeilingProbe& probe, const std::function<void()>& tell) {
   BenchmarkRow row;
   row.test = test.name();
   row.tokens = test.generate == 0 ? test.prompt : test.generate;
   row.depth = test.depth;
   row.batch = test.batch;
-  row.tokens_per_second = spread_of(std::move(rates));
-  const double rate = row.tokens_per_second.median;
-  if (test.generate > 0) {
-    const double behind = static_cast<double>(test.depth) + static_cast<double>(test.generate) / 2;
-    const double bytes = work.bytes / static_cast<double>(test.batch) + kv_bytes * behind;
-    row.ceiling = "read";
-    row.share_of_ceiling = rate * bytes / ceilings.read_bytes_per_second;
-    return row;
+  row.ceiling = bound.ceiling;
+  const auto run = [&](int i) {
+    tell();
+    return test.batch > 1 ? batched_run(engine, test, i) : one_run(engine, test, i);
+  };
+  run(0);  // warms up
+  std::vector<Moment> moments = {probe.named(bound.ceiling)};
+  std::vector<double> rates, shares, ceilings;
+  for (int i = 1; i <= repeats; ++i) {
+    rates.push_back(run(i));
+    moments.push_back(probe.named(bound.ceiling));
+    ceilings.push_back((moments.end()[-2].sustained + moments.back().sustained) / 2);
+    shares.push_back(rates.back() * bound.a_token / ceilings.back());
   }
-  const double a_token = work.operations + work.head_operations / static_cast<double>(test.prompt);
-  const bool pairs = work.half && ceilings.bf16_ops_per_second > 0;
-  row.ceiling = work.integer ? "int8" : pairs ? "bf16" : "f32";
-  row.share_of_ceiling = rate * a_token /
-                         (work.integer ? ceilings.int8_ops_per_second
-                          : pairs      ? ceilings.bf16_ops_per_second
-                                       : ceilings.f32_ops_per_second);
+  row.tokens_per_second = spread_of(std::move(rates));
+  row.share_of_ceiling = spread_of(std::move(shares)).median;
+  row.ceiling_per_second = spread_of(std::move(ceilings)).median;
+  for (const Moment& moment : moments)
+    row.best_ceiling_per_second = std::max(row.best_ceiling_per_second, moment.best);
+  row.share_of_best_ceiling =
+      row.tokens_per_second.median * bound.a_token / row.best_ceiling_per_second;
   return row;
 }
 
@@ -231,21 +257,18 @@ BenchmarkReport run_benchmark(const std::shared_ptr<const Model>& model,
     ++step;
   };
   tell("ceilings of this machine");
-  report.ceilings = measure_ceilings(report.threads, numerics_named(options.numerics));
+  CeilingProbe probe(report.threads, numerics_named(options.numerics));
+  report.ceilings = measure_ceilings(probe);
 
   const TokenWork work = token_work(*model);
   const KvLayout kv = Decoder::kv_layout(model->config(), kv_type_named(options.kv_type));
   const double kv_bytes = static_cast<double>(kv.page_bytes()) / kernels::kPageTokens;
   for (const Test& test : tests) {
-    std::vector<double> rates;
-    for (int i = 0; i <= options.repeats; ++i) {  // the first one warms up
-      tell(test.name());
-      profile.clear();
-      const double rate =
-          test.batch > 1 ? batched_run(*engine, test, i) : one_run(*engine, test, i);
-      if (i > 0) rates.push_back(rate);
-    }
-    report.rows.push_back(row_of(test, rates, work, kv_bytes, report.ceilings));
+    report.rows.push_back(measured_row(*engine, test, options.repeats,
+                                       bound_of(test, work, kv_bytes, report.ceilings), probe, [&] {
+                                         tell(test.name());
+                                         profile.clear();
+                                       }));
     if (options.profile) report.rows.back().profile = shares_of(profile);
   }
   report.peak_memory_bytes = peak_memory_bytes();

@@ -1,5 +1,5 @@
 // Speed of a model on this machine: prompt and generation rows through the engine that users get,
-// each against the ceiling measured in the same run.
+// each against the ceiling measured around each of its runs.
 #pragma once
 
 #include <cstdint>
@@ -43,8 +43,11 @@ struct BenchmarkRow {
                      // each of 4 sequences; "@4096": behind so many tokens in the cache
   int64_t tokens = 0, depth = 0, batch = 1;
   Spread tokens_per_second;
-  std::string ceiling;          // "int8", "f32", "bf16" (arithmetic) or "read" (memory)
-  double share_of_ceiling = 0;  // of the median
+  std::string ceiling;                 // "int8", "f32", "bf16" (arithmetic) or "read" (memory)
+  double ceiling_per_second = 0;       // operations or bytes: median of the sustained around runs
+  double best_ceiling_per_second = 0;  // the highest seen there
+  double share_of_ceiling = 0;         // median of each run's share of the sustained around it
+  double share_of_best_ceiling = 0;    // of the median rate
   std::vector<OpShare> profile;
 };
 
@@ -54,7 +57,7 @@ struct BenchmarkReport {
   int64_t parameters = 0, model_bytes = 0;
   double load_seconds = 0;
   int64_t peak_memory_bytes = 0;
-  Ceilings ceilings;
+  Ceilings ceilings;  // the best, before the first row
   std::vector<BenchmarkRow> rows;
 };
 

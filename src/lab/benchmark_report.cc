@@ -12,7 +12,7 @@ namespace {
 
 std::string heading(const BenchmarkReport& r) {
   std::string text = fmt::format(
-      "{} ({}, {:.1f} MB), {} threads, {}; ceilings: read {:.1f} GB/s, int8 {:.0f} GOPS, "
+      "{} ({}, {:.1f} MB), {} threads, {}; ceilings at best: read {:.1f} GB/s, int8 {:.0f} GOPS, "
       "f32 {:.0f} GFLOPS",
       r.model, r.type, static_cast<double>(r.model_bytes) / 1e6, r.threads, r.isa,
       r.ceilings.read_bytes_per_second / 1e9, r.ceilings.int8_ops_per_second / 1e9,
@@ -102,7 +102,10 @@ std::string report_json(const BenchmarkReport& r) {
                               {"min", row.tokens_per_second.min},
                               {"max", row.tokens_per_second.max}}},
                             {"ceiling", row.ceiling},
-                            {"share_of_ceiling", row.share_of_ceiling}});
+                            {"ceiling_per_second", row.ceiling_per_second},
+                            {"best_ceiling_per_second", row.best_ceiling_per_second},
+                            {"share_of_ceiling", row.share_of_ceiling},
+                            {"share_of_best_ceiling", row.share_of_best_ceiling}});
     for (const OpShare& share : row.profile)
       json["rows"].back()["profile"].push_back(
           {{"op", share.op}, {"seconds", share.seconds}, {"share", share.share}});

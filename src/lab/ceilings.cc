@@ -3,67 +3,87 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
-#include <functional>
 
-#include "base/thread_pool.h"
-#include "kernels/kernels.h"
-#include "tensor/tensor.h"
+#include "base/error.h"
 
 namespace weir {
 namespace {
 
-/// Seconds of the fastest of `repeats` runs.
-double best_seconds(int repeats, const std::function<void()>& run) {
-  double best = 1e9;
+constexpr size_t kMemoryBytes = size_t{256} << 20;  // far beyond any cache
+
+/// `amount` bytes or operations in each of `repeats` runs.
+template <typename Run>
+Moment moment(double amount, int repeats, const Run& run) {
+  double best = 1e9, sum = 0;
   for (int i = 0; i < repeats; ++i) {
     const auto start = std::chrono::steady_clock::now();
     run();
     const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
     best = std::min(best, time.count());
+    sum += time.count();
   }
-  return best;
+  return {amount / best, amount * repeats / sum};
 }
 
-double rate(ThreadPool& pool, int64_t (*probe)(int64_t)) {
-  int64_t rounds = 1000;
-  while (best_seconds(1, [&] { probe(rounds); }) < 0.01) rounds *= 2;
-  int64_t operations = 0;
-  const double seconds = best_seconds(8, [&] {
-    pool.run([&](int index, int) {
-      const int64_t done = probe(rounds);
-      if (index == 0) operations = done;
+/// Memory that was never written is one page of zeros over and over, which the caches hold.
+Buffer written_memory(size_t bytes) {
+  Buffer memory(bytes);
+  std::memset(memory.data(), 1, bytes);
+  return memory;
+}
+
+Moment read_bandwidth(ThreadPool& pool, const Buffer& memory, int repeats,
+                      const kernels::KernelTable& table) {
+  return moment(static_cast<double>(memory.size()), repeats, [&] {
+    pool.run([&](int index, int count) {
+      const size_t share = memory.size() / static_cast<size_t>(count) / 4096 * 4096;
+      table.probe_read(memory.data() + static_cast<size_t>(index) * share, share);
     });
   });
-  return static_cast<double>(operations) * pool.size() / seconds;
+}
+
+/// How many rounds of a probe take 10 ms, or some more.
+int64_t rounds_of(int64_t (*probe)(int64_t)) {
+  int64_t rounds = 1000;
+  while (moment(0.01, 1, [&] { probe(rounds); }).best > 1) rounds *= 2;
+  return rounds;
 }
 
 }  // namespace
 
+CeilingProbe::CeilingProbe(int threads, const kernels::KernelTable& table)
+    : table_(table), pool_(threads), memory_(written_memory(kMemoryBytes)) {}
+
+Moment CeilingProbe::read() { return read_bandwidth(pool_, memory_, 12, table_); }
+
+Moment CeilingProbe::arithmetic(int64_t (*probe)(int64_t)) {
+  if (probe == nullptr) return {};
+  const int64_t rounds = rounds_of(probe);
+  const auto operations = static_cast<double>(probe(1)) * static_cast<double>(rounds);
+  return moment(operations * pool_.size(), 6, [&] { pool_.run([&](int, int) { probe(rounds); }); });
+}
+
+Moment CeilingProbe::named(std::string_view ceiling) {
+  if (ceiling == "read") return read();
+  if (ceiling == "int8") return int8();
+  if (ceiling == "f32") return f32();
+  WEIR_CHECK(ceiling == "bf16");
+  return bf16();
+}
+
 double measure_read_bandwidth(int threads, size_t bytes, int repeats) {
   ThreadPool pool(threads);
-  const kernels::KernelTable& table = kernels::active_table();
-  Buffer memory(bytes);
-  // Memory that was never written is one page of zeros over and over, which the caches hold.
-  std::memset(memory.data(), 1, bytes);
-  const double seconds = best_seconds(repeats, [&] {
-    pool.run([&](int index, int count) {
-      const size_t share = bytes / static_cast<size_t>(count) / 4096 * 4096;
-      table.probe_read(memory.data() + static_cast<size_t>(index) * share, share);
-    });
-  });
-  return static_cast<double>(bytes) / seconds;
+  return read_bandwidth(pool, written_memory(bytes), repeats, kernels::active_table()).best;
 }
 
 Ceilings measure_ceilings(int threads, const kernels::KernelTable& table) {
-  constexpr size_t kBytes = size_t{256} << 20;  // far beyond any cache
-  ThreadPool pool(threads);
-  Ceilings c;
-  c.threads = threads;
-  c.int8_ops_per_second = rate(pool, table.probe_int8);
-  c.f32_ops_per_second = rate(pool, table.probe_fma);
-  if (table.probe_bf16 != nullptr) c.bf16_ops_per_second = rate(pool, table.probe_bf16);
-  c.read_bytes_per_second = measure_read_bandwidth(threads, kBytes, 10);
-  return c;
+  CeilingProbe probe(threads, table);
+  return measure_ceilings(probe);
+}
+
+Ceilings measure_ceilings(CeilingProbe& probe) {
+  return {probe.threads(), probe.read().best, probe.int8().best, probe.f32().best,
+          probe.bf16().best};
 }
 
 }  // namespace weir

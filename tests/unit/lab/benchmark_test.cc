@@ -41,6 +41,8 @@ TEST(Benchmark, RowsForEachLengthDepthAndBatch) {
     names.push_back(row.test);
     EXPECT_GT(row.tokens_per_second.median, 0) << row.test;
     EXPECT_GT(row.share_of_ceiling, 0) << row.test;
+    EXPECT_GT(row.share_of_best_ceiling, 0) << row.test;
+    EXPECT_LE(row.ceiling_per_second, row.best_ceiling_per_second) << row.test;
     double shares = 0;
     for (const OpShare& share : row.profile) {
       EXPECT_GE(share.seconds, 0) << row.test << " " << share.op;
