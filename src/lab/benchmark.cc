@@ -99,7 +99,7 @@ double batched_run(Engine& engine, const Test& test, int64_t run) {
   return static_cast<double>(tokens) / std::chrono::duration<double>(last - start).count();
 }
 
-/// A row without figures: what a token of the test takes, and which ceiling bounds it.
+/// What a token of the test takes, and which ceiling bounds it.
 struct Bound {
   std::string ceiling;
   double a_token = 0;  // bytes read, or operations
