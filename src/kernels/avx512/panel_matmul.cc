@@ -11,7 +11,7 @@ namespace {
 
 constexpr int64_t kPanels = 4;         // panels unpacked together: 64 rows
 constexpr int64_t kTilesKnown = 4096;  // tiles of which is known what sums are narrow
-constexpr int64_t kTilesKept = 8;      // tiles whose sums stay: all of a short prompt
+constexpr int64_t kTilesKept = 128;    // tiles whose sums stay for the next rows: 768 tokens
 
 struct Slice {
   int64_t k0, k;  // segment
@@ -63,23 +63,30 @@ inline void tile_of(int columns, const MatmulArgs& a, const Panel* p, const Colu
   }
 }
 
-/// What follows from the activations of a tile: Columns::start and ::s.
+/// What follows from the activations of a tile: Columns::start, one for each kStep weights, and ::s,
+/// where its sums are over more than the activations' own.
+template <typename Type, int64_t kBlock>
 struct TileSums {
-  int32_t start[kMaxColumns][kSegment / 16];
-  int16_t sums[kMaxColumns][kSegment / 32];
+  static constexpr int64_t kRun = kBlock == 32 ? 32 : 16;
+  static constexpr int64_t kStep = Folded<Type> ? kBlock : Type::kSub;
+  static constexpr int64_t kStarts = Type::kOffset != 0 ? kSegment / kStep : 1;
+  static constexpr int64_t kSums = Type::kSub != kRun ? kSegment / Type::kSub : 1;
+  int32_t start[kMaxColumns][kStarts];
+  int16_t sums[kMaxColumns][kSums];
 };
 
-template <typename Type, typename Panel>
+template <typename Type, typename Panel, int64_t kBlock>
 struct Scratch {
   Panel panels[kPanels];
   std::byte edge[kPanelRows * kSegment / 32 * sizeof(BlockQ8_0)];  // the longest rows
-  TileSums tiles[kTilesKept];
+  TileSums<Type, kBlock> tiles[kTilesKept];
   uint8_t narrow[kTilesKnown];  // Columns::narrow of each tile of the segment
   const std::byte* asked;       // weights that the last call asked for, in its last rows
 };
 
 /// Sums over sub-blocks of 32 from those over 16, for columns of super-blocks.
-inline void join_sums(const Columns& x, int columns, int64_t subs, TileSums& to) {
+template <typename Sums>
+inline void join_sums(const Columns& x, int columns, int64_t subs, Sums& to) {
   const __m256i ones = _mm256_set1_epi16(1);
   for (int c = 0; c < columns; ++c)
     for (int64_t i = 0; i < subs; i += 8) {
@@ -90,8 +97,8 @@ inline void join_sums(const Columns& x, int columns, int64_t subs, TileSums& to)
 
 /// First accumulator values of a tile: minus offset times the sums of activations, each over kRuns
 /// of those in x.
-template <typename Type, int kRuns>
-inline void start_values(const Columns& x, int columns, int64_t count, TileSums& to) {
+template <typename Type, int kRuns, typename Sums>
+inline void start_values(const Columns& x, int columns, int64_t count, Sums& to) {
   for (int c = 0; c < columns; ++c)
     for (int64_t i = 0; i < count; ++i) {
       int32_t sum = 0;
@@ -190,9 +197,9 @@ Rows rows_at(const MatmulArgs& a, int64_t k0, int64_t k, int64_t r0, std::byte* 
 template <typename Type, typename Panel>
 void run(const MatmulArgs& a) {
   constexpr int64_t kBlock = sizeof(Panel) == sizeof(Panel32) ? 32 : 256;
-  constexpr int64_t kRun = kBlock == 32 ? 32 : 16;
-  constexpr int64_t sub = Type::kSub, step = Folded<Type> ? kBlock : sub;
-  using Work = Scratch<Type, Panel>;
+  using Work = Scratch<Type, Panel, kBlock>;
+  using Sums = TileSums<Type, kBlock>;
+  constexpr int64_t kRun = Sums::kRun, sub = Type::kSub, step = Sums::kStep;
   static_assert(sizeof(Work) <= kMatmulScratch);
   auto& work = *reinterpret_cast<Work*>(a.scratch);
   if (work.asked != a.w)
@@ -227,17 +234,17 @@ void run(const MatmulArgs& a) {
           if (r0 == 0 && i < kTilesKnown) work.narrow[i] = narrow_sums<Type>(x, columns, k);
           x.narrow = i < kTilesKnown ? work.narrow[i] : 0;
         }
-        TileSums& sums = work.tiles[tiles <= kTilesKept ? i : 0];
+        Sums& sums = work.tiles[tiles <= kTilesKept ? i : 0];
         const bool known = tiles <= kTilesKept && r0 > 0;
-        if (sub != kRun) {
+        if constexpr (sub != kRun) {
           if (!known) join_sums(x, columns, k / sub, sums);
           x.s = sums.sums[0];
-          x.s_stride = kSegment / 32;
+          x.s_stride = Sums::kSums;
         }
-        if (Type::kOffset != 0) {
+        if constexpr (Type::kOffset != 0) {
           if (!known) start_values<Type, step / sub>(x, columns, k / step, sums);
           x.start = sums.start[0];
-          x.start_stride = kSegment / 16;
+          x.start_stride = Sums::kStarts;
         }
         Ahead& now = ahead.due((tiles - i) * tile_steps) ? ahead : nothing;
         int64_t p = 0;
