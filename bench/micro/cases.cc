@@ -70,11 +70,16 @@ void MatmulCase::quantise(const kernels::KernelTable& table, DTypeClass kind) {
   q_.resize(static_cast<size_t>(tokens * k));
   d_.resize(static_cast<size_t>(tokens * (k / block)));
   s_.resize(static_cast<size_t>(tokens * sums));
-  args_.xq = {q_.data(), d_.data(), s_.data(), k, k / block, sums};
-  const auto quantize = block == 32 ? table.quantize32 : table.quantize256;
-  for (int64_t t = 0; t < tokens; ++t)
-    quantize(x_.data() + t * k, k, q_.data() + t * k, d_.data() + t * (k / block),
-             s_.data() + t * sums);
+  peak_.resize(d_.size());
+  args_.xq = {q_.data(), d_.data(), s_.data(), k, k / block, sums, peak_.data()};
+  for (int64_t t = 0; t < tokens; ++t) {
+    const kernels::QuantRows row = args_.xq.from(t);
+    if (block == 32) {
+      table.quantize32(x_.data() + t * k, k, row.q, row.d, row.s);
+    } else {
+      table.quantize256(x_.data() + t * k, k, row.q, row.d, row.s, row.peak);
+    }
+  }
 }
 
 AttentionCase::AttentionCase(const kernels::KernelTable& table, int64_t context, int64_t tokens)
@@ -113,7 +118,8 @@ RowCase::RowCase(const kernels::KernelTable& table, RowKernel kernel, int64_t n)
       out_(x_),
       d_(static_cast<size_t>(n / 32)),
       q_(static_cast<size_t>(n)),
-      s_(static_cast<size_t>(n / 16)) {}
+      s_(static_cast<size_t>(n / 16)),
+      peak_(static_cast<size_t>(n / 256)) {}
 
 void RowCase::operator()() {
   switch (kernel_) {
@@ -122,7 +128,7 @@ void RowCase::operator()() {
     case RowKernel::quantize32:
       return table_.quantize32(x_.data(), n_, q_.data(), d_.data(), s_.data());
     case RowKernel::quantize256:
-      return table_.quantize256(x_.data(), n_, q_.data(), d_.data(), s_.data());
+      return table_.quantize256(x_.data(), n_, q_.data(), d_.data(), s_.data(), peak_.data());
     case RowKernel::silu:
       return table_.activate(kernels::Activation::silu, x_.data(), x_.data(), n_, out_.data());
     case RowKernel::softmax:

@@ -39,6 +39,7 @@ class MatmulCase {
   std::vector<float> x_, d_, out_;
   std::vector<int8_t> q_;
   std::vector<int16_t> s_;
+  std::vector<kernels::Peak> peak_;
 };
 
 /// One KV head of F16, eight queries to it in each of `tokens` tokens, the last at the end of the
@@ -76,6 +77,7 @@ class RowCase {
   std::vector<float> x_, out_, d_;
   std::vector<int8_t> q_;
   std::vector<int16_t> s_;
+  std::vector<kernels::Peak> peak_;
 };
 
 }  // namespace weir::bench

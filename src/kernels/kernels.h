@@ -22,14 +22,33 @@ inline constexpr int64_t kSegment = 2048;
 inline constexpr int64_t kAttentionSegment = 256;
 inline constexpr int64_t kPageTokens = 16;
 
+/// How far sums over the quantised activations of a block of 256 can reach, in magnitude: the most
+/// over its runs of 16 with any factors from -1 to 1, and of 32 with any from 0 to 1.
+struct Peak {
+  uint16_t of_16, of_32;
+};
+
 /// Activations quantised to int8, one row a token. `block` is 32 or 256 (the weight's class).
 /// Row t: values q + t * q_stride, scales d + t * d_stride (one per block), sums s + t * s_stride
-/// (the sum of q over each run of 32 for block 32, of 16 for block 256).
+/// (the sum of q over each run of 32 for block 32, of 16 for block 256) and, only for block 256,
+/// peak + t * d_stride (one per block).
 struct QuantRows {
   int8_t* q = nullptr;
   float* d = nullptr;
   int16_t* s = nullptr;
   int64_t q_stride = 0, d_stride = 0, s_stride = 0;
+  Peak* peak = nullptr;
+
+  /// The rows from t on.
+  QuantRows from(int64_t t) const {
+    return {q + t * q_stride,
+            d + t * d_stride,
+            s + t * s_stride,
+            q_stride,
+            d_stride,
+            s_stride,
+            peak != nullptr ? peak + t * d_stride : nullptr};
+  }
 };
 
 /// out[t * out_stride + r] = dot(weight row r, activation row t), r < rows, t < tokens.
@@ -88,7 +107,7 @@ struct KernelTable {
   /// One row of k activations (multiple of 32 / 256) to int8 with round half to even.
   /// NaN or infinity in a block gives q = 0, d = NaN, so that it reaches the output.
   void (*quantize32)(const float* x, int64_t k, int8_t* q, float* d, int16_t* s);
-  void (*quantize256)(const float* x, int64_t k, int8_t* q, float* d, int16_t* s);
+  void (*quantize256)(const float* x, int64_t k, int8_t* q, float* d, int16_t* s, Peak* peak);
 
   /// One row for a Q4_0 KV page: x near d * q, q odd, |q| <= 15, k a multiple of 32. NaN or
   /// infinity in a block gives d = NaN.

@@ -51,11 +51,16 @@ std::vector<float> multiply(const KernelTable& table, DType type, const Buffer& 
   std::vector<float> d(static_cast<size_t>(tokens * k / block + 1));
   std::vector<int16_t> s(static_cast<size_t>(tokens * k / run + 1));
   kernels::MatmulArgs args;
-  args.xq = {q.data(), d.data(), s.data(), k, k / block, k / run};
-  for (int64_t t = 0; t < tokens && info(type).kind != DTypeClass::real; ++t)
-    (wide ? table.quantize256 : table.quantize32)(x.data() + t * k, k, q.data() + t * k,
-                                                  d.data() + t * (k / block),
-                                                  s.data() + t * (k / run));
+  std::vector<kernels::Peak> peak(d.size());
+  args.xq = {q.data(), d.data(), s.data(), k, k / block, k / run, peak.data()};
+  for (int64_t t = 0; t < tokens && info(type).kind != DTypeClass::real; ++t) {
+    const kernels::QuantRows row = args.xq.from(t);
+    if (wide) {
+      table.quantize256(x.data() + t * k, k, row.q, row.d, row.s, row.peak);
+    } else {
+      table.quantize32(x.data() + t * k, k, row.q, row.d, row.s);
+    }
+  }
   Buffer scratch(kernels::kMatmulScratch);
   std::vector<float> out(static_cast<size_t>(rows * tokens));
   args.w = w.data();

@@ -105,6 +105,25 @@ TEST(Elementwise, ExpEqualsRefWhereItIsSubnormal) {
   }
 }
 
+struct Quantised {
+  std::vector<int8_t> q;
+  std::vector<float> d;
+  std::vector<int16_t> s;
+  std::vector<kernels::Peak> peak;
+};
+Quantised quantised(const KernelTable& table, const std::vector<float>& x, bool wide) {
+  const size_t n = x.size();
+  Quantised to{std::vector<int8_t>(n), std::vector<float>(n / 32), std::vector<int16_t>(n / 16),
+               std::vector<kernels::Peak>(n / 256)};
+  const auto k = static_cast<int64_t>(n);
+  if (wide) {
+    table.quantize256(x.data(), k, to.q.data(), to.d.data(), to.s.data(), to.peak.data());
+  } else {
+    table.quantize32(x.data(), k, to.q.data(), to.d.data(), to.s.data());
+  }
+  return to;
+}
+
 TEST(Elementwise, QuantisationEqualsRef) {
   std::mt19937 rng(4);
   for (const KernelTable* table : test::fast_tables())
@@ -117,17 +136,36 @@ TEST(Elementwise, QuantisationEqualsRef) {
           for (float& v : x)
             if (!std::isfinite(v)) v = 0.5f;
         for (const bool wide : {false, true}) {
-          const auto fn = wide ? &KernelTable::quantize256 : &KernelTable::quantize32;
-          std::vector<int8_t> q1(size), q2(size);
-          std::vector<float> d1(size / 32), d2(size / 32);
-          std::vector<int16_t> s1(size / 16), s2(size / 16);
-          (kernels::ref_table().*fn)(x.data(), k, q1.data(), d1.data(), s1.data());
-          (table->*fn)(x.data(), k, q2.data(), d2.data(), s2.data());
-          EXPECT_EQ(q1, q2) << table->isa;
-          EXPECT_EQ(s1, s2) << table->isa;
-          EXPECT_TRUE(test::all_same(d1, d2)) << table->isa;
+          const auto expected = quantised(kernels::ref_table(), x, wide);
+          const auto found = quantised(*table, x, wide);
+          EXPECT_EQ(expected.q, found.q) << table->isa;
+          EXPECT_EQ(expected.s, found.s) << table->isa;
+          EXPECT_TRUE(test::all_same(expected.d, found.d)) << table->isa;
+          for (size_t b = 0; b < size / 256; ++b) {
+            EXPECT_EQ(expected.peak[b].of_16, found.peak[b].of_16) << table->isa;
+            EXPECT_EQ(expected.peak[b].of_32, found.peak[b].of_32) << table->isa;
+          }
         }
       }
+}
+
+TEST(Elementwise, PeaksAreWhatWeightsCanReach) {
+  for (const KernelTable* table : kernels::tables()) {
+    std::vector<float> x(1024, 0.0f);
+    std::fill_n(x.begin() + 16, 16, 1.0f);  // a run of 16, all at most
+    for (size_t i = 256; i < 512; ++i) x[i] = i % 2 == 0 ? 1.0f : -1.0f;
+    std::fill_n(x.begin() + 512 + 48, 32, -1.0f);  // one half in each of two runs of 32
+    x[768] = NAN;
+    const auto peak = quantised(*table, x, true).peak;
+    const int expected[4][2] = {
+        {16 * 127, 16 * 127}, {16 * 127, 16 * 127}, {16 * 127, 16 * 127}, {}};
+    for (size_t b = 0; b < 4; ++b) {
+      EXPECT_EQ(peak[b].of_16, expected[b][0]) << table->isa << ' ' << b;
+      EXPECT_EQ(peak[b].of_32, expected[b][1]) << table->isa << ' ' << b;
+    }
+    std::fill_n(x.begin() + 512 + 32, 64, -1.0f);
+    EXPECT_EQ(quantised(*table, x, true).peak[2].of_32, 32 * 127) << table->isa;
+  }
 }
 
 TEST(Elementwise, HalfStepsEqualRefAndStayWithinHalfAStep) {

@@ -77,18 +77,23 @@ Activations::Activations(std::vector<float> x, int64_t tokens, int64_t k, DTypeC
   if (kind == DTypeClass::real) return;
   const int64_t block = kind == DTypeClass::block32 ? 32 : 256;
   const int64_t run = kind == DTypeClass::block32 ? 32 : 16;
-  rows_ = {nullptr, nullptr, nullptr, k, k / block, k / run};
+  rows_ = {nullptr, nullptr, nullptr, k, k / block, k / run, nullptr};
   q_.resize(static_cast<size_t>(tokens * rows_.q_stride));
   d_.resize(static_cast<size_t>(tokens * rows_.d_stride));
   s_.resize(static_cast<size_t>(tokens * rows_.s_stride));
   rows_.q = q_.data();
   rows_.d = d_.data();
   rows_.s = s_.data();
-  const auto quantize = kind == DTypeClass::block32 ? kernels::ref_table().quantize32
-                                                    : kernels::ref_table().quantize256;
-  for (int64_t t = 0; t < tokens; ++t)
-    quantize(x_.data() + t * k, k, rows_.q + t * rows_.q_stride, rows_.d + t * rows_.d_stride,
-             rows_.s + t * rows_.s_stride);
+  peak_.resize(d_.size());
+  rows_.peak = peak_.data();
+  for (int64_t t = 0; t < tokens; ++t) {
+    const kernels::QuantRows row = rows_.from(t);
+    if (kind == DTypeClass::block32) {
+      kernels::ref_table().quantize32(x_.data() + t * k, k, row.q, row.d, row.s);
+    } else {
+      kernels::ref_table().quantize256(x_.data() + t * k, k, row.q, row.d, row.s, row.peak);
+    }
+  }
 }
 
 void Activations::bind(kernels::MatmulArgs& args) {

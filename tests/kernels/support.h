@@ -78,6 +78,7 @@ class Activations {
   std::vector<int8_t> q_;
   std::vector<float> d_;
   std::vector<int16_t> s_;
+  std::vector<kernels::Peak> peak_;
   kernels::QuantRows rows_;
 };
 

@@ -38,6 +38,7 @@ void Activations::allocate(Quantized& form, int64_t block, int64_t run) {
   form.q = Buffer(values);
   form.d = Buffer(values / static_cast<size_t>(block) * sizeof(float));
   form.s = Buffer(values / static_cast<size_t>(run) * sizeof(int16_t));
+  if (block == 256) form.peak = Buffer(values / 256 * sizeof(kernels::Peak));
 }
 
 void Activations::declare(Forms forms) {
@@ -54,12 +55,14 @@ kernels::QuantRows Activations::rows_of(const Quantized& form, int64_t stride, i
   auto* const q = const_cast<std::byte*>(form.q.data());
   auto* const d = const_cast<std::byte*>(form.d.data());
   auto* const s = const_cast<std::byte*>(form.s.data());
+  auto* const peak = const_cast<std::byte*>(form.peak.data());
   return {.q = reinterpret_cast<int8_t*>(q),
           .d = reinterpret_cast<float*>(d),
           .s = reinterpret_cast<int16_t*>(s),
           .q_stride = stride,
           .d_stride = stride / block,
-          .s_stride = stride / run};
+          .s_stride = stride / run,
+          .peak = reinterpret_cast<kernels::Peak*>(peak)};
 }
 
 kernels::QuantRows Activations::quantized(Forms form) const {
@@ -70,14 +73,12 @@ kernels::QuantRows Activations::quantized(Forms form) const {
 void Activations::quantize_row(const kernels::KernelTable& table, int64_t r, Forms forms) {
   const float* const x = row(r);
   if (has(forms, Forms::block32)) {
-    const auto rows = rows_of(q32_, stride_, 32, 32);
-    table.quantize32(x, width_, rows.q + r * rows.q_stride, rows.d + r * rows.d_stride,
-                     rows.s + r * rows.s_stride);
+    const auto rows = rows_of(q32_, stride_, 32, 32).from(r);
+    table.quantize32(x, width_, rows.q, rows.d, rows.s);
   }
   if (has(forms, Forms::block256)) {
-    const auto rows = rows_of(q256_, stride_, 256, 16);
-    table.quantize256(x, width_, rows.q + r * rows.q_stride, rows.d + r * rows.d_stride,
-                      rows.s + r * rows.s_stride);
+    const auto rows = rows_of(q256_, stride_, 256, 16).from(r);
+    table.quantize256(x, width_, rows.q, rows.d, rows.s, rows.peak);
   }
 }
 
@@ -99,14 +100,13 @@ void Activations::copy_row(int64_t r, const Activations& from, int64_t from_row)
               static_cast<size_t>(width_) * sizeof(float));
   for (const Forms form : {Forms::block32, Forms::block256}) {
     if (!has(valid_, form)) continue;
-    const auto to = quantized(form), source = from.quantized(form);
+    const auto to = quantized(form).from(r), source = from.quantized(form).from(from_row);
     const int64_t block = form == Forms::block32 ? 32 : 256, run = form == Forms::block32 ? 32 : 16;
-    std::memcpy(to.q + r * to.q_stride, source.q + from_row * source.q_stride,
-                static_cast<size_t>(width_));
-    std::memcpy(to.d + r * to.d_stride, source.d + from_row * source.d_stride,
-                static_cast<size_t>(width_ / block) * sizeof(float));
-    std::memcpy(to.s + r * to.s_stride, source.s + from_row * source.s_stride,
-                static_cast<size_t>(width_ / run) * sizeof(int16_t));
+    const auto blocks = static_cast<size_t>(width_ / block);
+    std::memcpy(to.q, source.q, static_cast<size_t>(width_));
+    std::memcpy(to.d, source.d, blocks * sizeof(float));
+    std::memcpy(to.s, source.s, static_cast<size_t>(width_ / run) * sizeof(int16_t));
+    if (to.peak != nullptr) std::memcpy(to.peak, source.peak, blocks * sizeof(kernels::Peak));
   }
 }
 

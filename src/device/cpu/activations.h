@@ -54,7 +54,7 @@ class Activations {
 
  private:
   struct Quantized {
-    Buffer q, d, s;
+    Buffer q, d, s, peak;
   };
   float* real() { return reinterpret_cast<float*>(real_.data()); }
   static kernels::QuantRows rows_of(const Quantized& form, int64_t stride, int64_t block,

@@ -76,10 +76,7 @@ void matmul_rows(CpuDevice& device, int thread, const Tensor& weight, int64_t fi
     args.x = x.data() + x_row * x.stride();
     args.x_stride = x.stride();
   } else {
-    args.xq = x.quantized(form);
-    args.xq.q += x_row * args.xq.q_stride;
-    args.xq.d += x_row * args.xq.d_stride;
-    args.xq.s += x_row * args.xq.s_stride;
+    args.xq = x.quantized(form).from(x_row);
   }
   args.out = out + first;
   args.out_stride = out_stride;

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/kernels.h"
+
 namespace weir::kernels {
 namespace {
 
@@ -169,6 +171,29 @@ inline int32_t store_rounded(int8_t* q, const float* x, float scale) {
   sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0x4e));
   sum = _mm_add_epi32(sum, _mm_shuffle_epi32(sum, 0xb1));
   return _mm_cvtsi128_si32(sum);
+}
+
+/// Peak of 256 quantised activations.
+inline Peak peak_of(const int8_t* q) {
+  const __m256i none = _mm256_setzero_si256();
+  __m256i most_16 = none, most_32 = none;
+  for (int i = 0; i < 256; i += 32) {
+    const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(q + i));
+    const __m256i positive = _mm256_max_epi8(x, none);
+    const __m256i above = _mm256_sad_epu8(positive, none);  // of eight activations each
+    const __m256i below = _mm256_sad_epu8(_mm256_sub_epi8(positive, x), none);
+    const __m256i sizes = _mm256_add_epi32(above, below);
+    most_16 = _mm256_max_epi32(most_16, _mm256_add_epi32(sizes, _mm256_shuffle_epi32(sizes, 0x4e)));
+    __m256i both = _mm256_or_si256(above, _mm256_slli_epi64(below, 32));
+    both = _mm256_add_epi32(both, _mm256_shuffle_epi32(both, 0x4e));
+    both = _mm256_add_epi32(both, _mm256_permute2x128_si256(both, both, 1));
+    most_32 = _mm256_max_epi32(most_32, both);
+  }
+  most_32 = _mm256_max_epi32(most_32, _mm256_shuffle_epi32(most_32, 0xb1));
+  const __m128i run =
+      _mm_max_epi32(_mm256_castsi256_si128(most_16), _mm256_extracti128_si256(most_16, 1));
+  return {static_cast<uint16_t>(_mm_cvtsi128_si32(run)),
+          static_cast<uint16_t>(_mm_cvtsi128_si32(_mm256_castsi256_si128(most_32)))};
 }
 
 /// An int8 dot product with an accumulator of its own, for measuring the ceiling.

@@ -63,8 +63,8 @@ inline void tile_of(int columns, const MatmulArgs& a, const Panel* p, const Colu
   }
 }
 
-/// What follows from the activations of a tile: Columns::start, one for each kStep weights, and ::s,
-/// where its sums are over more than the activations' own.
+/// What follows from the activations of a tile: Columns::start, one for each kStep weights, and
+/// ::s, where its sums are over more than the activations' own.
 template <typename Type, int64_t kBlock>
 struct TileSums {
   static constexpr int64_t kRun = kBlock == 32 ? 32 : 16;
@@ -107,37 +107,19 @@ inline void start_values(const Columns& x, int columns, int64_t count, Sums& to)
     }
 }
 
-/// The largest products of any weights with each sub-block of 64 activations, in units of the
-/// largest weight's magnitude, for the sub-blocks that lie in the same place.
-template <typename Type>
-inline __m512i largest_sums(__m512i q) {
-  const __m512i zero = _mm512_setzero_si512(), sizes = _mm512_abs_epi8(q);
-  __m512i sums = _mm512_sad_epu8(sizes, zero);
-  if constexpr (Type::kOffset == 0) {
-    // Weights are never negative: what is above 0, and beside it what is below, are the most.
-    const __m512i above = _mm512_max_epi8(q, zero), below = _mm512_sub_epi8(sizes, above);
-    sums = _mm512_or_si512(_mm512_sad_epu8(above, zero),
-                           _mm512_slli_epi64(_mm512_sad_epu8(below, zero), 32));
-  }
-  sums = _mm512_add_epi32(sums, _mm512_shuffle_epi32(sums, _MM_PERM_BADC));
-  if constexpr (Type::kSub == 32)
-    sums = _mm512_add_epi32(sums, _mm512_shuffle_i64x2(sums, sums, 0xb1));
-  return sums;
-}
-
 /// Columns::narrow: bit b is set if no weights at all could make the products of a sub-block of
-/// super-block b with these activations exceed 16 bits.
+/// super-block b with the activations of `columns` tokens, `stride` apart, exceed 16 bits.
 template <typename Type>
-uint8_t narrow_sums(const Columns& x, int columns, int64_t k) {
+uint8_t narrow_sums(const Peak* peak, int64_t stride, int columns, int64_t blocks) {
+  static_assert(Type::kSub == 16 || Type::kOffset == 0, "Peak::of_32 is for weights from 0 on");
   constexpr int kLargest = Type::kHigh > Type::kOffset ? Type::kHigh : Type::kOffset;
   unsigned narrow = 0;
-  for (int64_t b = 0; b < k / 256; ++b) {
-    __m512i most = _mm512_setzero_si512();
-    for (int c = 0; c < columns; ++c)
-      for (int i = 0; i < 4; ++i)
-        most = _mm512_max_epi32(
-            most, largest_sums<Type>(load512(x.q + c * x.q_stride + 256 * b + 64 * i)));
-    const bool fits = _mm512_cmpgt_epi32_mask(most, _mm512_set1_epi32(INT16_MAX / kLargest)) == 0;
+  for (int64_t b = 0; b < blocks; ++b) {
+    bool fits = true;
+    for (int c = 0; c < columns; ++c) {
+      const Peak& p = peak[c * stride + b];
+      fits = fits && (Type::kSub == 16 ? p.of_16 : p.of_32) * kLargest <= INT16_MAX;
+    }
     narrow |= static_cast<unsigned>(fits) << b;
   }
   return static_cast<uint8_t>(narrow);
@@ -231,7 +213,9 @@ void run(const MatmulArgs& a) {
                      0,
                      0};
         if constexpr (Paired<Type>) {
-          if (r0 == 0 && i < kTilesKnown) work.narrow[i] = narrow_sums<Type>(x, columns, k);
+          if (r0 == 0 && i < kTilesKnown)
+            work.narrow[i] = narrow_sums<Type>(a.xq.peak + t * a.xq.d_stride + k0 / kBlock,
+                                               a.xq.d_stride, columns, k / kBlock);
           x.narrow = i < kTilesKnown ? work.narrow[i] : 0;
         }
         Sums& sums = work.tiles[tiles <= kTilesKept ? i : 0];

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/kernels.h"
+
 namespace weir::kernels {
 namespace {
 
@@ -125,6 +127,38 @@ inline int32_t store_rounded(int8_t* q, const float* x, float scale) {
   const __m512i n = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x), _mm512_set1_ps(scale)));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(q), _mm512_cvtepi32_epi8(n));
   return _mm512_reduce_add_epi32(n);
+}
+
+/// From four registers of four dwords a lane, dword 4 l + i: the sum of those of lane l of x[i].
+inline __m512i lane_sums(const __m512i* x) {
+  const __m512i low =
+      _mm512_add_epi32(_mm512_unpacklo_epi32(x[0], x[1]), _mm512_unpackhi_epi32(x[0], x[1]));
+  const __m512i high =
+      _mm512_add_epi32(_mm512_unpacklo_epi32(x[2], x[3]), _mm512_unpackhi_epi32(x[2], x[3]));
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(low, high), _mm512_unpackhi_epi64(low, high));
+}
+
+/// Peak of 256 quantised activations.
+inline Peak peak_of(const int8_t* q) {
+  const __m512i none = _mm512_setzero_si512(), ones = _mm512_set1_epi8(1);
+  __m512i above[4], below[4];
+  for (int i = 0; i < 4; ++i) {
+    const __m512i x = _mm512_loadu_si512(q + 64 * i), positive = _mm512_max_epi8(x, none);
+    above[i] = _mm512_dpbusd_epi32(none, positive, ones);
+    below[i] = _mm512_dpbusd_epi32(none, _mm512_sub_epi8(positive, x), ones);
+  }
+  const __m512i a = lane_sums(above), b = lane_sums(below);
+  const __m512i pair_a = _mm512_add_epi32(a, _mm512_shuffle_i64x2(a, a, 0xb1));
+  const __m512i pair_b = _mm512_add_epi32(b, _mm512_shuffle_i64x2(b, b, 0xb1));
+  const __m512i both = _mm512_or_si512(_mm512_add_epi32(a, b),
+                                       _mm512_slli_epi32(_mm512_max_epi32(pair_a, pair_b), 16));
+  const __m256i half =
+      _mm256_max_epu16(_mm512_castsi512_si256(both), _mm512_extracti64x4_epi64(both, 1));
+  __m128i most = _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+  most = _mm_max_epu16(most, _mm_shuffle_epi32(most, 0x4e));
+  most = _mm_max_epu16(most, _mm_shuffle_epi32(most, 0xb1));
+  const auto bits = static_cast<uint32_t>(_mm_cvtsi128_si32(most));
+  return {static_cast<uint16_t>(bits), static_cast<uint16_t>(bits >> 16)};
 }
 
 /// An int8 dot product with an accumulator of its own, for measuring the ceiling.

@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/kernels.h"
+
 namespace weir::kernels {
 namespace {
 
@@ -155,6 +157,22 @@ inline int32_t store_rounded(int8_t* q, const float* x, float scale) {
   const int16x8_t high = vcombine_s16(vmovn_s32(n[2]), vmovn_s32(n[3]));
   vst1q_s8(q, vcombine_s8(vmovn_s16(low), vmovn_s16(high)));
   return vaddvq_s32(vaddq_s32(vaddq_s32(n[0], n[1]), vaddq_s32(n[2], n[3])));
+}
+
+/// Peak of 256 quantised activations.
+inline Peak peak_of(const int8_t* q) {
+  int most_16 = 0, most_32 = 0, above = 0, below = 0;
+  for (int i = 0; i < 16; ++i) {
+    const int8x16_t x = vld1q_s8(q + 16 * i), positive = vmaxq_s8(x, vdupq_n_s8(0));
+    const int p = vaddlvq_u8(vreinterpretq_u8_s8(positive));
+    const int n = vaddlvq_u8(vreinterpretq_u8_s8(vsubq_s8(positive, x)));
+    above = i % 2 == 0 ? p : above + p;
+    below = i % 2 == 0 ? n : below + n;
+    most_16 = p + n > most_16 ? p + n : most_16;
+    const int more = above > below ? above : below;
+    most_32 = more > most_32 ? more : most_32;
+  }
+  return {static_cast<uint16_t>(most_16), static_cast<uint16_t>(most_32)};
 }
 
 /// An int8 dot product with an accumulator of its own, for measuring the ceiling.

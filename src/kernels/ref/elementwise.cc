@@ -40,6 +40,20 @@ void quantize_block(const float* x, int block, int run, int8_t* q, float* d, int
   }
 }
 
+Peak peak_of(const int8_t* q) {
+  int largest_16 = 0, largest_32 = 0;
+  for (int i = 0; i < 256; i += 32) {
+    int above[2] = {}, below[2] = {};  // of the two runs of 16
+    for (int j = 0; j < 32; ++j) {
+      above[j / 16] += std::max<int>(q[i + j], 0);
+      below[j / 16] -= std::min<int>(q[i + j], 0);
+    }
+    largest_16 = std::max({largest_16, above[0] + below[0], above[1] + below[1]});
+    largest_32 = std::max({largest_32, above[0] + above[1], below[0] + below[1]});
+  }
+  return {static_cast<uint16_t>(largest_16), static_cast<uint16_t>(largest_32)};
+}
+
 /// Sum over i of f(i) by 16 strided FMA chains and the tree.
 float sum_of_squares(const float* x, int64_t n, float shift) {
   float lanes[16] = {};
@@ -80,9 +94,11 @@ void quantize32(const float* x, int64_t k, int8_t* q, float* d, int16_t* s) {
   for (int64_t b = 0; b < k / 32; ++b) quantize_block(x + 32 * b, 32, 32, q + 32 * b, d + b, s + b);
 }
 
-void quantize256(const float* x, int64_t k, int8_t* q, float* d, int16_t* s) {
-  for (int64_t b = 0; b < k / 256; ++b)
+void quantize256(const float* x, int64_t k, int8_t* q, float* d, int16_t* s, Peak* peak) {
+  for (int64_t b = 0; b < k / 256; ++b) {
     quantize_block(x + 256 * b, 256, 16, q + 256 * b, d + b, s + 16 * b);
+    peak[b] = peak_of(q + 256 * b);
+  }
 }
 
 void quantize4(const float* x, int64_t k, int8_t* q, float* d) {

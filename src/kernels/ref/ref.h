@@ -14,7 +14,7 @@ template <DType type>
 void matmul_bf16_dot(const MatmulArgs& a);
 
 void quantize32(const float* x, int64_t k, int8_t* q, float* d, int16_t* s);
-void quantize256(const float* x, int64_t k, int8_t* q, float* d, int16_t* s);
+void quantize256(const float* x, int64_t k, int8_t* q, float* d, int16_t* s, Peak* peak);
 void quantize4(const float* x, int64_t k, int8_t* q, float* d);
 void hadamard(float* x, int64_t n);
 void attention(const AttentionArgs& a);
