@@ -173,8 +173,8 @@ inline int32_t store_rounded(int8_t* q, const float* x, float scale) {
   return _mm_cvtsi128_si32(sum);
 }
 
-/// Peak of 256 quantised activations.
-inline Peak peak_of(const int8_t* q) {
+/// Sums over each 16 of 256 quantised activations, and their peak.
+inline Peak sums_of_16(const int8_t* q, int16_t* s) {
   const __m256i none = _mm256_setzero_si256();
   __m256i most_16 = none, most_32 = none;
   for (int i = 0; i < 256; i += 32) {
@@ -182,6 +182,10 @@ inline Peak peak_of(const int8_t* q) {
     const __m256i positive = _mm256_max_epi8(x, none);
     const __m256i above = _mm256_sad_epu8(positive, none);  // of eight activations each
     const __m256i below = _mm256_sad_epu8(_mm256_sub_epi8(positive, x), none);
+    __m256i sums = _mm256_sub_epi32(above, below);
+    sums = _mm256_add_epi32(sums, _mm256_shuffle_epi32(sums, 0x4e));
+    s[i / 16] = static_cast<int16_t>(_mm_cvtsi128_si32(_mm256_castsi256_si128(sums)));
+    s[i / 16 + 1] = static_cast<int16_t>(_mm_cvtsi128_si32(_mm256_extracti128_si256(sums, 1)));
     const __m256i sizes = _mm256_add_epi32(above, below);
     most_16 = _mm256_max_epi32(most_16, _mm256_add_epi32(sizes, _mm256_shuffle_epi32(sizes, 0x4e)));
     __m256i both = _mm256_or_si256(above, _mm256_slli_epi64(below, 32));

@@ -138,8 +138,8 @@ inline __m512i lane_sums(const __m512i* x) {
   return _mm512_add_epi32(_mm512_unpacklo_epi64(low, high), _mm512_unpackhi_epi64(low, high));
 }
 
-/// Peak of 256 quantised activations.
-inline Peak peak_of(const int8_t* q) {
+/// Sums over each 16 of 256 quantised activations, and their peak.
+inline Peak sums_of_16(const int8_t* q, int16_t* s) {
   const __m512i none = _mm512_setzero_si512(), ones = _mm512_set1_epi8(1);
   __m512i above[4], below[4];
   for (int i = 0; i < 4; ++i) {
@@ -148,6 +148,9 @@ inline Peak peak_of(const int8_t* q) {
     below[i] = _mm512_dpbusd_epi32(none, _mm512_sub_epi8(positive, x), ones);
   }
   const __m512i a = lane_sums(above), b = lane_sums(below);
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i sums = _mm512_permutexvar_epi32(order, _mm512_sub_epi32(a, b));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(s), _mm512_cvtepi32_epi16(sums));
   const __m512i pair_a = _mm512_add_epi32(a, _mm512_shuffle_i64x2(a, a, 0xb1));
   const __m512i pair_b = _mm512_add_epi32(b, _mm512_shuffle_i64x2(b, b, 0xb1));
   const __m512i both = _mm512_or_si512(_mm512_add_epi32(a, b),

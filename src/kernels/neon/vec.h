@@ -159,13 +159,14 @@ inline int32_t store_rounded(int8_t* q, const float* x, float scale) {
   return vaddvq_s32(vaddq_s32(vaddq_s32(n[0], n[1]), vaddq_s32(n[2], n[3])));
 }
 
-/// Peak of 256 quantised activations.
-inline Peak peak_of(const int8_t* q) {
+/// Sums over each 16 of 256 quantised activations, and their peak.
+inline Peak sums_of_16(const int8_t* q, int16_t* s) {
   int most_16 = 0, most_32 = 0, above = 0, below = 0;
   for (int i = 0; i < 16; ++i) {
     const int8x16_t x = vld1q_s8(q + 16 * i), positive = vmaxq_s8(x, vdupq_n_s8(0));
     const int p = vaddlvq_u8(vreinterpretq_u8_s8(positive));
     const int n = vaddlvq_u8(vreinterpretq_u8_s8(vsubq_s8(positive, x)));
+    s[i] = static_cast<int16_t>(p - n);
     above = i % 2 == 0 ? p : above + p;
     below = i % 2 == 0 ? n : below + n;
     most_16 = p + n > most_16 ? p + n : most_16;
