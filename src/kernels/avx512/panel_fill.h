@@ -7,6 +7,7 @@
 
 #include "kernels/avx512/unpack.h"
 #include "kernels/kernels.h"
+#include "kernels/vec/ahead.inc"
 
 namespace weir::kernels {
 namespace {
@@ -37,50 +38,6 @@ struct alignas(64) Scales256 {
 struct alignas(64) Panel256 {
   uint8_t w[kSegment * kPanelRows];
   Scales256 scales[kSegmentBlocks256];
-};
-
-/// Walks the weights that are unpacked next, and asks for them a few lines at a time: in one go
-/// they would hold up everything behind them. (A few bytes of many rows at once are nothing that
-/// the processor's own prefetcher could follow.) Past the end of the weights may lie nothing:
-/// prefetching does no harm. Lines come into the first cache, which cannot hold them all: asked for
-/// in the second one only, eight tokens took up to 1.1 times as long (Zen 5).
-class Ahead {
- public:
-  /// The first `bytes` bytes of each of `rows` rows, in `steps` steps.
-  Ahead(const std::byte* first, size_t row_bytes, int64_t rows, int64_t bytes, int64_t steps)
-      : row_(first),
-        row_bytes_(row_bytes),
-        bytes_(bytes),
-        lines_(rows * ((bytes + 126) / 64)),
-        at_(line_start()) {
-    each_ = (lines_ + steps - 1) / steps;
-  }
-  /// Asks for nothing.
-  Ahead() : Ahead(nullptr, 0, 0, 0, 1) {}
-
-  /// Whether steps should be taken when so many are left. Where they are plenty, what is asked for
-  /// would be gone from the cache when it is needed.
-  bool due(int64_t steps) const { return steps <= 2 * lines_; }
-
-  [[gnu::always_inline]] void step() {
-    for (int64_t i = 0; i < each_; ++i) {
-      __builtin_prefetch(row_ + at_, 0, 3);
-      at_ += 64;
-      const bool next = at_ >= bytes_;
-      row_ += next ? row_bytes_ : 0;
-      at_ = next ? line_start() : at_;
-    }
-  }
-
- private:
-  /// Where the row's first line begins.
-  int64_t line_start() const {
-    return -static_cast<int64_t>(reinterpret_cast<uintptr_t>(row_) % 64);
-  }
-
-  const std::byte* row_;
-  size_t row_bytes_;
-  int64_t bytes_, lines_, each_ = 0, at_;
 };
 
 /// Sixteen rows at one distance. Few bases and a stride, since sixteen pointers would have to be

@@ -125,28 +125,6 @@ uint8_t narrow_sums(const Peak* peak, int64_t stride, int columns, int64_t block
   return static_cast<uint8_t>(narrow);
 }
 
-/// What is unpacked after the rows from r0: the segment of the next ones, the next segment, or what
-/// the next call begins with. The tiles of these rows take `tile_steps` steps together.
-template <typename Type, typename Panel>
-Ahead ahead_of(const MatmulArgs& a, int64_t k0, int64_t k, int64_t r0, int64_t tile_steps) {
-  constexpr int64_t kBlock = sizeof(Panel) == sizeof(Panel32) ? 32 : 256;
-  constexpr int64_t kBytes = sizeof(typename Type::Block);
-  const int64_t steps = k / 32 * (kPanels / 4) + tile_steps;
-  int64_t row = r0 + kPanels * kPanelRows;
-  const std::byte* w = a.w;
-  if (row >= a.rows) {
-    row = 0;
-    k0 += k;
-    if (k0 >= a.k) {
-      k0 = 0;
-      w = a.after();
-    }
-    k = std::min(kSegment, a.k - k0);
-  }
-  return {w + static_cast<size_t>(row) * a.row_bytes + k0 / kBlock * kBytes, a.row_bytes,
-          kPanels * kPanelRows, k / kBlock * kBytes, steps};
-}
-
 /// Reads the first rows of a call that no other has asked for, line after line. The processor's own
 /// prefetcher follows that, but not the order in which panels are filled, which would wait for
 /// every block: 12 us longer for 64 rows of Q4_K (Zen 5).
@@ -194,7 +172,9 @@ void run(const MatmulArgs& a) {
       const int64_t panels = left < kPanels ? left : kPanels;
       const int64_t tiles = (a.tokens + kMaxColumns - 1) / kMaxColumns;
       const int64_t tile_steps = k / 32 * (kPanels / kMaxPanels);
-      Ahead ahead = ahead_of<Type, Panel>(a, k0, k, r0, tiles * tile_steps), nothing;
+      Ahead nothing, ahead = ahead_of(a, k0, r0 + kPanels * kPanelRows, kPanels * kPanelRows,
+                                      kBlock, sizeof(typename Type::Block),
+                                      k / 32 * (kPanels / 4) + tiles * tile_steps);
       for (int64_t p = 0; p < panels; ++p) {
         fill<Type>(work.panels[p], rows_at<Type, Panel>(a, k0, k, r0 + p * kPanelRows, work.edge),
                    static_cast<int>(k / kBlock), ahead.due(tiles * tile_steps) ? ahead : nothing);

@@ -179,6 +179,7 @@ constexpr int64_t kProbeDotOps = 128;
 // Tile of the float matmul: rows x tokens held in registers.
 constexpr int kTileRows = 4;
 constexpr int kTileTokens = 6;
+constexpr int kWideTokens = 12;  // with two rows
 // Its rows that share a copy of activations; 256 KiB of F16 weights a segment.
 constexpr int64_t kRealRowBlock = 64;
 // Sums of float attention held in registers.

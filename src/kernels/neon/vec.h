@@ -191,6 +191,7 @@ constexpr int64_t kProbeDotOps = 32;
 // Tile of the float matmul: rows x tokens held in registers.
 constexpr int kTileRows = 2;
 constexpr int kTileTokens = 2;
+constexpr int kWideTokens = 2;
 // Its rows that share a copy of activations; 128 KiB of F16 weights a segment.
 constexpr int64_t kRealRowBlock = 32;
 // Sums of float attention held in registers.
