@@ -50,6 +50,20 @@ TEST_P(Bf16DotTest, TheInstructionEqualsItsTwin) {
         }
 }
 
+/// One token keeps its rounded activations in the scratch, where they fit: 132 segments do.
+TEST_P(Bf16DotTest, OneTokenLongerThanTheScratch) {
+  const KernelTable* const table = fast();
+  if (table == nullptr) GTEST_SKIP() << "this processor has no AVX512_BF16";
+  std::mt19937 rng(12);
+  for (const int64_t k : {132 * kernels::kSegment, 132 * kernels::kSegment + 33}) {
+    const Buffer w = test::random_weights(rng, GetParam(), 3, k, false);
+    const auto x = test::random_floats(rng, static_cast<size_t>(k));
+    ASSERT_TRUE(test::all_same(multiply(plain(), GetParam(), w, 3, k, x, 1),
+                               multiply(*table, GetParam(), w, 3, k, x, 1)))
+        << "k " << k;
+  }
+}
+
 /// Products around the smallest normal number: subnormals are zeros, results are flushed by what
 /// they round to.
 TEST(Bf16Dot, TinyNumbersEqualTheTwin) {

@@ -163,6 +163,27 @@ TEST(MatmulExtremes, SumsAroundSixteenBitsAndProductsAroundABytesRange) {
   }
 }
 
+/// Floats go through rows in blocks and slices: several of them, and whole and broken ones, with
+/// tokens that are one tile, two or many.
+TEST(MatmulFloats, BlocksOfRowsAndSlicesForFewAndManyTokens) {
+  std::mt19937 rng(14);
+  for (const DType type : {DType::f32, DType::f16, DType::bf16}) {
+    for (const auto& [rows, k] :
+         {std::pair<int64_t, int64_t>{64, 512}, {131, 530}, {67, 2055}, {66, 4111}}) {
+      const Buffer w = test::random_weights(rng, type, rows, k, false);
+      for (const int64_t tokens : {1, 2, 7, 12, 13, 19, 25}) {
+        test::Activations x(test::random_floats(rng, static_cast<size_t>(tokens * k)), tokens, k,
+                            info(type).kind);
+        const auto expected = multiply(kernels::ref_table(), type, w, rows, k, x, tokens);
+        for (const KernelTable* table : test::fast_tables())
+          ASSERT_TRUE(test::all_same(expected, multiply(*table, type, w, rows, k, x, tokens)))
+              << fmt::format("{} {} rows {} k {} tokens {}", table->isa, info(type).name, rows, k,
+                             tokens);
+      }
+    }
+  }
+}
+
 /// Kernels for few tokens arrange activations in their scratch, where they fit.
 TEST(MatmulExtremes, RowsLongerThanTheScratch) {
   std::mt19937 rng(13);
