@@ -15,7 +15,6 @@ namespace weir::kernels {
 namespace {
 
 constexpr int kRows = 4, kMaxColumns = 6;
-constexpr int kStreamedRows = 2;  // read at once by one token: more disturb the memory (Zen 5)
 constexpr int64_t kPiecesAhead = kRows + 2;           // of 4 KiB
 constexpr int64_t kTokenBlock = 132, kRowBlock = 64;  // their BF16 segments fit L2 together
 
@@ -126,8 +125,7 @@ inline void tile_of(int64_t columns, const uint16_t* const* w, const uint16_t* x
 }
 
 inline const uint16_t* row_at(const MatmulArgs& a, int64_t r, const Segment& s) {
-  const auto index =
-      static_cast<size_t>(r < a.rows ? r : a.rows - 1);  // past the end: the last one
+  const auto index = static_cast<size_t>(r < a.rows ? r : a.rows - 1);  // the last one repeats
   return reinterpret_cast<const uint16_t*>(a.w + index * a.row_bytes) + s.k;
 }
 
