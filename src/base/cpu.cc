@@ -57,7 +57,14 @@ int64_t meminfo(const std::string& key) {
   return 0;
 }
 
+int64_t cache_bytes(int name) {
+  const long bytes = sysconf(name);
+  return bytes > 0 ? static_cast<int64_t>(bytes) : int64_t{0};
+}
+
 }  // namespace
+
+int64_t first_cache_bytes() { return cache_bytes(_SC_LEVEL1_DCACHE_SIZE); }
 
 MachineInfo machine_info() {
   MachineInfo m;
@@ -66,13 +73,9 @@ MachineInfo machine_info() {
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
     m.logical_cores = CPU_COUNT(&set);
-  const auto cache = [](int name) {
-    const long bytes = sysconf(name);
-    return bytes > 0 ? static_cast<int64_t>(bytes) : int64_t{0};
-  };
-  m.l1d_bytes = cache(_SC_LEVEL1_DCACHE_SIZE);
-  m.l2_bytes = cache(_SC_LEVEL2_CACHE_SIZE);
-  m.l3_bytes = cache(_SC_LEVEL3_CACHE_SIZE);
+  m.l1d_bytes = first_cache_bytes();
+  m.l2_bytes = cache_bytes(_SC_LEVEL2_CACHE_SIZE);
+  m.l3_bytes = cache_bytes(_SC_LEVEL3_CACHE_SIZE);
   m.memory_bytes = meminfo("MemTotal:");
   m.memory_available_bytes = meminfo("MemAvailable:");
   return m;

@@ -24,6 +24,9 @@ struct MachineInfo {
 };
 MachineInfo machine_info();
 
+/// Data cache nearest to a core, in bytes; 0: unknown.
+int64_t first_cache_bytes();
+
 /// Largest resident size of this process so far, in bytes.
 int64_t peak_memory_bytes();
 
