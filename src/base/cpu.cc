@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 
@@ -57,14 +58,32 @@ int64_t meminfo(const std::string& key) {
   return 0;
 }
 
-int64_t cache_bytes(int name) {
-  const long bytes = sysconf(name);
-  return bytes > 0 ? static_cast<int64_t>(bytes) : int64_t{0};
+/// The first core's data cache of a level, as the system describes it; 0: it does not.
+int64_t described_cache(int level) {
+  const std::string caches = "/sys/devices/system/cpu/cpu0/cache/index";
+  for (int i = 0; i < 8; ++i) {
+    const std::string cache = caches + std::to_string(i);
+    std::ifstream level_file(cache + "/level"), type_file(cache + "/type");
+    std::ifstream size_file(cache + "/size");
+    int found = 0;
+    std::string type;
+    int64_t kib = 0;
+    if (!(level_file >> found) || !(type_file >> type)) return 0;
+    if (found == level && type != "Instruction" && size_file >> kib) return kib * 1024;
+  }
+  return 0;
 }
+
+/// The same as the C library knows it from the processor. In a virtual machine that may be the
+/// third cache of the whole host.
+int64_t known_cache(int name) { return std::max<int64_t>(sysconf(name), 0); }
 
 }  // namespace
 
-int64_t first_cache_bytes() { return cache_bytes(_SC_LEVEL1_DCACHE_SIZE); }
+int64_t first_cache_bytes() {
+  const int64_t known = known_cache(_SC_LEVEL1_DCACHE_SIZE);  // reads no files
+  return known > 0 ? known : described_cache(1);
+}
 
 MachineInfo machine_info() {
   MachineInfo m;
@@ -74,8 +93,9 @@ MachineInfo machine_info() {
   if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
     m.logical_cores = CPU_COUNT(&set);
   m.l1d_bytes = first_cache_bytes();
-  m.l2_bytes = cache_bytes(_SC_LEVEL2_CACHE_SIZE);
-  m.l3_bytes = cache_bytes(_SC_LEVEL3_CACHE_SIZE);
+  const int64_t second = described_cache(2), third = described_cache(3);
+  m.l2_bytes = second > 0 ? second : known_cache(_SC_LEVEL2_CACHE_SIZE);
+  m.l3_bytes = third > 0 ? third : known_cache(_SC_LEVEL3_CACHE_SIZE);
   m.memory_bytes = meminfo("MemTotal:");
   m.memory_available_bytes = meminfo("MemAvailable:");
   return m;
