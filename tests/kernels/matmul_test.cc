@@ -34,7 +34,7 @@ TEST_P(MatmulTest, EqualsRefOnOddShapes) {
       if (block == 1) widths = {1, 7, 16, 33, 2048, 2055};
       for (const int64_t k : widths) {
         const Buffer w = test::random_weights(rng, type, rows, k, wild);
-        for (const int64_t tokens : {1, 2, 3, 4, 5, 8, 12, 33, 70}) {
+        for (const int64_t tokens : {1, 2, 3, 4, 5, 6, 7, 8, 12, 33, 70}) {
           if (rows == 67 && tokens != 70 && tokens != 33 && tokens != 1) continue;
           if (rows != 67 && tokens == 70) continue;
           test::Activations x(test::random_floats(rng, static_cast<size_t>(tokens * k)), tokens, k,

@@ -89,7 +89,7 @@ struct Few {
 }  // namespace
 
 bool few_block32(DType type, const MatmulArgs& a) {
-  return for_block32(type, [&]<typename Type>() { return few_tokens<Few<Type>>(a); });
+  return for_block32(type, [&]<typename Type>() { return few_tokens<Few<Type>, 4>(a); });
 }
 
 }  // namespace weir::kernels::avx512

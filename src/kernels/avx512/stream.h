@@ -1,6 +1,8 @@
 // What the streams share: how rows and tokens are taken together, and the sums over their lanes.
 #pragma once
 
+#include <utility>
+
 #include "kernels/avx512/unpack.h"
 #include "kernels/kernels.h"
 
@@ -25,34 +27,35 @@ inline __m128 four_halves(const Block* const* row, int64_t b, Get get) {
   return _mm_cvtph_ps(_mm_setr_epi16(bits(0), bits(1), bits(2), bits(3), 0, 0, 0, 0));
 }
 
-/// Four rows at a time: chain(row, asked, begin, end) gives a register of sums over blocks
-/// [begin, end), those of one segment, of kInputs weights each; segments are added in order. asked:
-/// for prefetch_rows. store(r0, mask, sums) keeps those of rows r0 ... r0 + 3, of which mask exist.
-template <typename Block, int64_t kInputs, typename Chain, typename Store>
+/// kTaken rows at a time: chain(row, asked, begin, end) gives the sums over blocks [begin, end),
+/// those of one segment, of kInputs weights each; segments are added in order. asked: for
+/// prefetch_rows. store(r0, mask, sums) keeps those of rows r0 ..., of which mask exist.
+template <typename Block, int64_t kInputs, int kTaken, typename Chain, typename Store>
 [[gnu::always_inline]] inline void stream_rows(const MatmulArgs& a, Chain chain, Store store) {
+  static_assert(kTaken <= 8);
   constexpr int64_t kSegmentBlocks = kSegment / kInputs;
   const int64_t blocks = a.k / kInputs;
-  for (int64_t r0 = 0; r0 < a.rows; r0 += kRows) {
-    const Block* row[kRows];
-    for (int r = 0; r < kRows; ++r) {  // rows past the end repeat the last one
+  for (int64_t r0 = 0; r0 < a.rows; r0 += kTaken) {
+    const Block* row[kTaken];
+    for (int r = 0; r < kTaken; ++r) {  // rows past the end repeat the last one
       const int64_t index = r0 + r < a.rows ? r0 + r : a.rows - 1;
       row[r] = reinterpret_cast<const Block*>(a.w + static_cast<size_t>(index) * a.row_bytes);
     }
-    const std::byte* const asked = asked_rows<kRows>(a, row[0]);
+    const std::byte* const asked = asked_rows<kTaken>(a, row[0]);
     decltype(chain(row, asked, 0, 0)) total{};
     for (int64_t begin = 0; begin < blocks; begin += kSegmentBlocks) {
       const int64_t end = blocks - begin < kSegmentBlocks ? blocks : begin + kSegmentBlocks;
       total = total + chain(row, asked, begin, end);
     }
     const int64_t left = a.rows - r0;
-    store(r0, static_cast<__mmask8>(left >= kRows ? 15 : (1 << left) - 1), total);
+    store(r0, static_cast<__mmask8>((1 << (left < kTaken ? left : kTaken)) - 1), total);
   }
 }
 
 /// One token: element r of the sums is row r's.
 template <typename Block, int64_t kInputs, typename Chain>
 [[gnu::always_inline]] inline void stream_token(const MatmulArgs& a, Chain chain) {
-  stream_rows<Block, kInputs>(a, chain, [&](int64_t r0, __mmask8 mask, __m128 sums) {
+  stream_rows<Block, kInputs, kRows>(a, chain, [&](int64_t r0, __mmask8 mask, __m128 sums) {
     _mm_mask_storeu_ps(a.out + r0, mask, sums);
   });
 }
@@ -60,7 +63,7 @@ template <typename Block, int64_t kInputs, typename Chain>
 /// Two to four tokens: lane t, element r is token t's and row r's.
 template <typename Block, int64_t kInputs, int kTokens, typename Chain>
 [[gnu::always_inline]] inline void stream_tokens(const MatmulArgs& a, Chain chain) {
-  stream_rows<Block, kInputs>(a, chain, [&](int64_t r0, __mmask8 mask, __m512 sums) {
+  stream_rows<Block, kInputs, kRows>(a, chain, [&](int64_t r0, __mmask8 mask, __m512 sums) {
     alignas(64) float lanes[16];
     _mm512_store_ps(lanes, sums);
     for (int t = 0; t < kTokens; ++t)
@@ -68,14 +71,16 @@ template <typename Block, int64_t kInputs, int kTokens, typename Chain>
   });
 }
 
-/// Stream::run for two to four tokens, if what it arranges for k inputs fits the scratch; else
-/// false.
-template <typename Stream>
+/// Stream::run for two to kMost tokens, if what it arranges for k inputs fits the scratch, at most
+/// 2 kMost bytes for each; else false.
+template <typename Stream, int kMost>
 inline bool few_tokens(const MatmulArgs& a) {
-  if (a.tokens < 2 || a.tokens > 4 || a.k * 8 > static_cast<int64_t>(kMatmulScratch)) return false;
-  if (a.tokens == 2) Stream::template run<2>(a);
-  if (a.tokens == 3) Stream::template run<3>(a);
-  if (a.tokens == 4) Stream::template run<4>(a);
+  constexpr auto kFits = static_cast<int64_t>(kMatmulScratch) / (2 * kMost);
+  if (a.tokens < 2 || a.tokens > kMost || a.k > kFits) return false;
+  [&]<int... n>(std::integer_sequence<int, n...>) {
+    ((a.tokens == n + 2 ? Stream::template run<n + 2>(a) : void()), ...);
+  }
+  (std::make_integer_sequence<int, kMost - 1>{});
   return true;
 }
 

@@ -1,7 +1,8 @@
-// Super-blocks of 256 weights, unpacked where the file has them, for a few tokens: a row's weights
-// in the order that costs least, and the activations in the same order. What is small, scales and
-// factors, is unpacked for four rows at once, a 128-bit lane a row. Where the sub-block sums fit 16
-// bits (all types but IQ4_XS), scales are applied by a 16-bit dot product.
+// Super-blocks of 256 weights, unpacked where the file has them, for one token, or a few: a row's
+// weights in the order that costs least, and the activations in the same order. What is small,
+// scales and factors, is unpacked for four rows at once, a 128-bit lane a row (octets.h reads that,
+// too). Where the sub-block sums fit 16 bits (all types but IQ4_XS), scales are applied by a 16-bit
+// dot product.
 #pragma once
 
 #include "kernels/avx512/stream.h"
@@ -11,24 +12,36 @@
 namespace weir::kernels {
 namespace {
 
-/// Activations of one super-block and token.
-struct Column {
-  __m512i q[4];
-  __m256i runs;  // int16 sums of 16, or of 32 in the lower half
-};
-
 /// What four rows' super-blocks say beside their weights; lane r of a register is row r's.
 struct Heads {
-  __m512i scale[2];  // int16: see the types
+  __m512i scale[2];  // int16, 8 a register
   __m512i runs[2];   // int16 factors of the runs of activations, 8 a register: minima, or scales
   __m256 d;          // one a row: d, then dmin where there is one
 };
 
-/// One row's weights of a super-block, unsigned, in the order of Column.
+/// One row's weights of a super-block, unsigned, in the order of the type's column().
 struct Weights {
   __m512i q[4];
   __m512i scale[2];  // int16, of the packed sums: see products()
 };
+
+/// Token t's int16 sums of kRuns runs of super-block b; eight in the lower half.
+template <int kRuns>
+inline __m256i runs_of(const MatmulArgs& a, int64_t t, int64_t b) {
+  const __m256i sixteen = load256(a.xq.s + t * a.xq.s_stride + 16 * b);
+  if constexpr (kRuns == 16) return sixteen;
+  const __m256i pairs = _mm256_madd_epi16(sixteen, _mm256_set1_epi16(1));
+  return _mm256_zextsi128_si256(_mm256_cvtepi32_epi16(pairs));
+}
+
+/// Four registers of activations as they lie.
+struct Activations {
+  __m512i x[4];
+};
+inline Activations activations(const MatmulArgs& a, int64_t t, int64_t b) {
+  const int8_t* q = a.xq.q + t * a.xq.q_stride + 256 * b;
+  return {{load512(q), load512(q + 64), load512(q + 128), load512(q + 192)}};
+}
 
 /// Activations of one super-block as the streams read them.
 template <typename Type, int kTokens>
@@ -44,9 +57,10 @@ inline void arrange(const MatmulArgs& a, Arranged<Type, kTokens>* x) {
     for (int t = 0; t < 4; ++t) {
       x[b].d[t] = t < kTokens ? a.xq.d[t * a.xq.d_stride + b] : 0.0f;
       if (t >= kTokens) continue;
-      const Column column = Type::column(a, t, b);
-      for (int i = 0; i < 4; ++i) x[b].q[t][i] = column.q[i];
-      __builtin_memcpy(x[b].runs[t], &column.runs, sizeof x[b].runs[t]);
+      const Activations column = Type::column(activations(a, t, b));
+      for (int i = 0; i < 4; ++i) x[b].q[t][i] = column.x[i];
+      const __m256i runs = runs_of<Type::kRuns>(a, t, b);
+      __builtin_memcpy(x[b].runs[t], &runs, sizeof x[b].runs[t]);
     }
 }
 
@@ -120,17 +134,6 @@ inline __m512i spread(__m512i words, int r) {
   return _mm512_permutexvar_epi16(_mm512_add_epi16(first, _mm512_set1_epi16(lane)), words);
 }
 
-/// Four registers of activations as they lie.
-struct Activations {
-  __m512i x[4];
-  __m256i runs;
-};
-inline Activations activations(const MatmulArgs& a, int64_t t, int64_t b) {
-  const int8_t* q = a.xq.q + t * a.xq.q_stride + 256 * b;
-  return {{load512(q), load512(q + 64), load512(q + 128), load512(q + 192)},
-          load256(a.xq.s + t * a.xq.s_stride + 16 * b)};
-}
-
 /// What Q4_K and Q5_K share: the low nibbles of 64 bytes are sub-blocks 0 and 2, the high ones 1
 /// and 3 (then 4, 6 and 5, 7); eight scales and minima of 6 bits. Lane l of q[0] has the first half
 /// of sub-block 2 l, of q[1] the second half; q[2] and q[3] have those of sub-block 2 l + 1.
@@ -138,13 +141,10 @@ struct PairedSubBlocks {
   static constexpr bool kMinimum = true, kJoined = true;
   static constexpr int kRuns = 8, kShift = 0;
 
-  static Column column(const MatmulArgs& a, int64_t t, int64_t b) {
-    const Activations v = activations(a, t, b);
-    const __m256i pairs = _mm256_madd_epi16(v.runs, _mm256_set1_epi16(1));
+  static Activations column(const Activations& v) {
     const Quad a0 = lane_halves(v.x[0], v.x[1]), a1 = lane_halves(v.x[2], v.x[3]);
     const Quad first = lane_halves(a0.low, a1.low), second = lane_halves(a0.high, a1.high);
-    return {{first.low, second.low, first.high, second.high},
-            _mm256_zextsi128_si256(_mm256_cvtepi32_epi16(pairs))};
+    return {{first.low, second.low, first.high, second.high}};
   }
 
   static Quad halves(const uint8_t* qs) { return lane_halves(load_once(qs), load_once(qs + 64)); }
@@ -220,10 +220,7 @@ struct SuperQ6_K {
   static constexpr bool kMinimum = false, kJoined = false;
   static constexpr int kRuns = 16, kShift = 5;
 
-  static Column column(const MatmulArgs& a, int64_t t, int64_t b) {
-    const Activations v = activations(a, t, b);
-    return {{v.x[0], v.x[1], v.x[2], v.x[3]}, v.runs};
-  }
+  static Activations column(const Activations& v) { return v; }
   static Heads heads(const Block* const* row, int64_t b) {
     const Words words = signed_words(four_rows(row, b, offsetof(Block, scales)));
     return {{words.low, words.high},
@@ -253,19 +250,16 @@ struct Planes {
   static constexpr bool kJoined = false;
   static constexpr int kRuns = 16;
 
-  static Column column(const MatmulArgs& a, int64_t t, int64_t b) {
-    const Activations v = activations(a, t, b);
-    return {
-        {_mm512_shuffle_i64x2(v.x[0], v.x[2], 0x44), _mm512_shuffle_i64x2(v.x[0], v.x[2], 0xee),
-         _mm512_shuffle_i64x2(v.x[1], v.x[3], 0x44), _mm512_shuffle_i64x2(v.x[1], v.x[3], 0xee)},
-        v.runs};
-  }
-  /// Scales of runs 0 ... 15 in the order that spread_scales() wants.
-  static Words arrange_scales(const Words& w) {
-    return {_mm512_unpacklo_epi64(w.low, w.high), _mm512_unpackhi_epi64(w.low, w.high)};
+  static Activations column(const Activations& v) {
+    return {{_mm512_shuffle_i64x2(v.x[0], v.x[2], 0x44), _mm512_shuffle_i64x2(v.x[0], v.x[2], 0xee),
+             _mm512_shuffle_i64x2(v.x[1], v.x[3], 0x44),
+             _mm512_shuffle_i64x2(v.x[1], v.x[3], 0xee)}};
   }
   static void spread_scales(const Heads& h, int r, Weights& w) {
-    for (int i = 0; i < 2; ++i) w.scale[i] = spread<0, 2, 1, 3, 4, 6, 5, 7>(h.scale[i], r);
+    const __m512i front = _mm512_unpacklo_epi64(h.scale[0], h.scale[1]);
+    const __m512i back = _mm512_unpackhi_epi64(h.scale[0], h.scale[1]);
+    w.scale[0] = spread<0, 2, 1, 3, 4, 6, 5, 7>(front, r);
+    w.scale[1] = spread<0, 2, 1, 3, 4, 6, 5, 7>(back, r);
   }
 };
 
@@ -277,7 +271,7 @@ struct SuperQ2_K : Planes {
   /// A byte a run: its scale in the low nibble, its minimum in the high one.
   static Heads heads(const Block* const* row, int64_t b) {
     const __m512i packed = four_rows(row, b, offsetof(Block, scales)), low = _mm512_set1_epi8(15);
-    const Words scales = arrange_scales(unsigned_words(_mm512_and_si512(packed, low)));
+    const Words scales = unsigned_words(_mm512_and_si512(packed, low));
     const Words minima = unsigned_words(_mm512_and_si512(_mm512_srli_epi16(packed, 4), low));
     return {{scales.low, scales.high},
             {minima.low, minima.high},
@@ -316,8 +310,7 @@ struct SuperQ3_K : Planes {
         _mm512_rolv_epi32(four, _mm512_broadcast_i32x4(_mm_setr_epi32(4, 2, 0, 30)));
     const Words scales = signed_words(
         _mm512_sub_epi8(or_masked(low, high, _mm512_set1_epi8(0x30)), _mm512_set1_epi8(32)));
-    const Words arranged = arrange_scales(scales);
-    return {{arranged.low, arranged.high}, {scales.low, scales.high}, widened_words<7, 7>(h)};
+    return {{scales.low, scales.high}, {scales.low, scales.high}, widened_words<7, 7>(h)};
   }
   /// Two bits of q and the third of h, whose bit 2 it is.
   static __m512i join(__m512i q, __m512i h) {

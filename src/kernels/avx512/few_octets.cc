@@ -1,0 +1,170 @@
+// Matmul of Q2_K, Q3_K, Q4_K and Q5_K for two to eight tokens: eight rows at a time, whose
+// super-block is unpacked once for all tokens; sums and float chains of eight rows and two tokens
+// share a register. The activations are arranged in the scratch first.
+#include <utility>
+
+#include "kernels/avx512/integer_matmul.h"
+#include "kernels/avx512/octets.h"
+#include "kernels/avx512/stream.h"
+
+namespace weir::kernels::avx512 {
+namespace {
+
+constexpr int kMostTokens = 8;
+
+/// f.operator()<0>() ... <kCount - 1>().
+template <int kCount, typename F>
+[[gnu::always_inline]] inline void each(F f) {
+  [&]<int... i>(std::integer_sequence<int, i...>) [[gnu::always_inline]] {
+    (f.template operator()<i>(), ...);
+  }
+  (std::make_integer_sequence<int, kCount>{});
+}
+
+/// Sums of eight rows, for two tokens a register: of a lane the first two elements are the first
+/// token's.
+template <int kTokens>
+struct Pairs {
+  static constexpr int kCount = (kTokens + 1) / 2;
+  __m512 at[kCount] = {};
+
+  Pairs operator+(const Pairs& other) const {
+    Pairs sum;
+    for (int p = 0; p < kCount; ++p) sum.at[p] = _mm512_add_ps(at[p], other.at[p]);
+    return sum;
+  }
+};
+
+/// Products with the octets of two sub-blocks, a and b, of 16 bits: of a lane four sums of a, two
+/// of either row, then four of b. The sums of kSummed octets of a sub-block fit.
+template <int kSummed>
+[[gnu::always_inline]] inline __m512i pair_products(const __m512i* a, const __m512i* b,
+                                                    const int8_t* xa, const int8_t* xb) {
+  __m512i first = _mm512_setzero_si512(), second = first;
+#pragma GCC unroll 4
+  for (int n = 0; n < kSummed; ++n) {
+    first = _mm512_dpbusd_epi32(first, a[n], everywhere(xa + 8 * n));
+    second = _mm512_dpbusd_epi32(second, b[n], everywhere(xb + 8 * n));
+  }
+  return _mm512_packs_epi32(first, second);
+}
+
+/// Products of weights and activations, times scales: a register for each token, whose lane has
+/// the even row, the odd row, and both again.
+template <typename Type, int kTokens>
+[[gnu::always_inline]] inline void add_products(const typename Type::Block* const* row, int64_t b,
+                                                const OctetHeads<Type>& heads,
+                                                const OctetColumn<Type, kTokens>& x,
+                                                __m512i* sums) {
+  constexpr int kOctets = Type::kSub / 8, kSummed = Type::kSummed;
+  typename Type::Turned turned;
+  each<2>([&]<int half>() [[gnu::always_inline]] {
+    Type::template turn<half>(row, b, &turned);
+    each<8 / kOctets>([&]<int pair>() [[gnu::always_inline]] {
+      const __m512i scales = heads.template scales<half * 16 / kOctets + 2 * pair>();
+      each<kOctets / kSummed>([&]<int part>() [[gnu::always_inline]] {
+        constexpr int first = 2 * pair * kOctets + part * kSummed, second = first + kOctets;
+        __m512i w[2][kSummed];
+        each<kSummed>([&]<int n>() [[gnu::always_inline]] {
+          w[0][n] = Type::template octet<half, first + n>(turned);
+          w[1][n] = Type::template octet<half, second + n>(turned);
+        });
+#pragma GCC unroll 8
+        for (int t = 0; t < kTokens; ++t) {
+          const int8_t* const q = x.q[t] + 128 * half;
+          const __m512i products =
+              pair_products<kSummed>(w[0], w[1], q + 8 * first, q + 8 * second);
+          sums[t] = half + pair + part == 0 ? _mm512_madd_epi16(products, scales)
+                                            : _mm512_dpwssd_epi32(sums[t], products, scales);
+        }
+      });
+    });
+  });
+}
+
+/// The products of token t's runs with the rows' factors; of a lane two for the even row, then two
+/// for the odd one.
+template <typename Type, int kTokens>
+[[gnu::always_inline]] inline __m512i run_products(const OctetHeads<Type>& heads,
+                                                   const OctetColumn<Type, kTokens>& x, int t) {
+  __m512i sum = _mm512_madd_epi16(heads.factor[0], everywhere(x.runs[t]));
+#pragma GCC unroll 3
+  for (int i = 1; i < heads.kFactors; ++i)
+    sum = _mm512_dpwssd_epi32(sum, heads.factor[i], everywhere(x.runs[t] + 4 * i));
+  return sum;
+}
+
+/// Of a lane: elements 0 + 2 and 1 + 3 of the first, then of the second.
+inline __m512i join_halves(__m512i first, __m512i second) {
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(first, second),
+                          _mm512_unpackhi_epi64(first, second));
+}
+
+/// Of a lane: elements 0 + 1 and 2 + 3 of the first, then of the second.
+inline __m512i join_neighbours(__m512i first, __m512i second) {
+  const __m512 a = _mm512_castsi512_ps(first), b = _mm512_castsi512_ps(second);
+  return _mm512_add_epi32(_mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88)),
+                          _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xdd)));
+}
+
+template <typename Type, int kTokens>
+[[gnu::always_inline]] inline void super_block(const typename Type::Block* const* row,
+                                               const std::byte* asked, int64_t b,
+                                               const OctetColumn<Type, kTokens>& x,
+                                               Pairs<kTokens>& chain) {
+  prefetch_rows<typename Type::Block, kOctetRows>(asked, b);
+  const OctetHeads<Type> heads(row, b);
+  __m512i sums[kTokens];
+  add_products<Type, kTokens>(row, b, heads, x, sums);
+#pragma GCC unroll 4
+  for (int p = 0; p < chain.kCount; ++p) {
+    const int t = 2 * p, u = t + 1 < kTokens ? t + 1 : t;
+    __m512i sum = join_halves(sums[t], sums[u]);
+    const __m512i runs = join_neighbours(run_products<Type, kTokens>(heads, x, t),
+                                         run_products<Type, kTokens>(heads, x, u));
+    if constexpr (!Type::kMinimum)
+      sum = _mm512_sub_epi32(sum, _mm512_slli_epi32(runs, Type::kShift));
+    const __m512 dx = _mm512_load_ps(x.d[p]);
+    chain.at[p] = _mm512_fmadd_ps(_mm512_mul_ps(heads.d, dx), _mm512_cvtepi32_ps(sum), chain.at[p]);
+    if constexpr (!Type::kMinimum) continue;
+    const __m512 minus = _mm512_xor_ps(_mm512_mul_ps(heads.dmin, dx), _mm512_set1_ps(-0.0f));
+    chain.at[p] = _mm512_fmadd_ps(minus, _mm512_cvtepi32_ps(runs), chain.at[p]);
+  }
+}
+
+template <typename Type>
+struct Few {
+  template <int kTokens>
+  static void run(const MatmulArgs& a) {
+    using Block = typename Type::Block;
+    auto* x = reinterpret_cast<OctetColumn<Type, kTokens>*>(a.scratch);
+    static_assert(sizeof(*x) <= 2 * kMostTokens * 256);  // as few_tokens() reckons
+    arrange_octets<Type, kTokens>(a, x);
+    stream_rows<Block, 256, kOctetRows>(
+        a,
+        [&](const Block* const* row, const std::byte* asked, int64_t begin, int64_t end) {
+          Pairs<kTokens> chain;
+          for (int64_t b = begin; b < end; ++b)
+            super_block<Type, kTokens>(row, asked, b, x[b], chain);
+          return chain;
+        },
+        [&](int64_t r0, __mmask8 mask, const Pairs<kTokens>& sums) {
+          const __m512i index =
+              _mm512_setr_epi32(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+          for (int t = 0; t < kTokens; ++t) {
+            const __m512 both = _mm512_permutexvar_ps(index, sums.at[t / 2]);
+            const __m256 one =
+                t % 2 == 0 ? _mm512_castps512_ps256(both) : _mm512_extractf32x8_ps(both, 1);
+            _mm256_mask_storeu_ps(a.out + t * a.out_stride + r0, mask, one);
+          }
+        });
+  }
+};
+
+}  // namespace
+
+bool few_octets(DType type, const MatmulArgs& a) {
+  return for_octets(type, [&]<typename Type>() { return few_tokens<Few<Type>, kMostTokens>(a); });
+}
+
+}  // namespace weir::kernels::avx512
