@@ -1,61 +1,205 @@
-// Matmul of Q6_K for two to four tokens: as the stream for one, but a super-block is unpacked once
-// for all tokens, and sums and float chains of four rows and four tokens share a register. The
-// activations are arranged in the scratch first. (Octets read it from memory more slowly.)
+// Matmul of the 256-element types for two to eight tokens: eight rows at a time, whose super-block
+// is unpacked once for all tokens; sums and float chains of eight rows and two tokens share a
+// register. The activations are arranged in the scratch first.
+#include <utility>
+
 #include "kernels/avx512/integer_matmul.h"
+#include "kernels/avx512/octets.h"
 #include "kernels/avx512/stream.h"
-#include "kernels/avx512/super_blocks.h"
 
 namespace weir::kernels::avx512 {
 namespace {
 
-/// Lane t = sum over the lanes of x[t].
-inline __m512i join_lanes(const __m512i* x) {
-  const auto halves = [](__m512i a, __m512i b) {
-    return _mm512_add_epi32(_mm512_shuffle_i32x4(a, b, 0x88), _mm512_shuffle_i32x4(a, b, 0xdd));
-  };
-  return halves(halves(x[0], x[1]), halves(x[2], x[3]));
-}
+constexpr int kMostTokens = 8;
 
-/// Lane t, element r: the products of token t's runs with row r's factors.
-template <int kTokens>
-inline __m512i all_run_products(const Heads& heads, const Arranged<SuperQ6_K, kTokens>& x) {
-  __m512i runs[4] = {};
-  for (int t = 0; t < kTokens; ++t) runs[t] = run_products<SuperQ6_K, kTokens>(heads, x, t);
-  const __m512i index = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  return _mm512_permutexvar_epi32(index, lane_sums(runs));
-}
-
-template <int kTokens>
-[[gnu::always_inline]] inline __m512 super_block(const BlockQ6_K* const* row,
-                                                 const std::byte* asked, int64_t b,
-                                                 const Arranged<SuperQ6_K, kTokens>& x,
-                                                 __m512 chain) {
-  prefetch_rows<BlockQ6_K, kRows>(asked, b);
-  const Heads heads = SuperQ6_K::heads(row, b);
-  __m512i sums[kTokens][kRows], lanes[4] = {};
-  for (int r = 0; r < kRows; ++r) {
-    const Weights w = SuperQ6_K::unpack(row[r][b], heads, r);
-    for (int t = 0; t < kTokens; ++t) sums[t][r] = products<SuperQ6_K::kJoined>(w, x.q[t]);
+/// f.operator()<0>() ... <kCount - 1>().
+template <int kCount, typename F>
+[[gnu::always_inline]] inline void each(F f) {
+  [&]<int... i>(std::integer_sequence<int, i...>) [[gnu::always_inline]] {
+    (f.template operator()<i>(), ...);
   }
-  for (int t = 0; t < kTokens; ++t) lanes[t] = lane_sums(sums[t]);
-  const __m512i offset = _mm512_slli_epi32(all_run_products<kTokens>(heads, x), SuperQ6_K::kShift);
-  const __m512i sum = _mm512_sub_epi32(join_lanes(lanes), offset);
-  const __m512 d = _mm512_broadcast_f32x4(_mm256_castps256_ps128(heads.d));
-  return _mm512_fmadd_ps(_mm512_mul_ps(d, spread_tokens(x.d)), _mm512_cvtepi32_ps(sum), chain);
+  (std::make_integer_sequence<int, kCount>{});
 }
 
+/// Sums of eight rows, for two tokens a register: of a lane the first two elements are the first
+/// token's.
+template <int kTokens>
+struct Pairs {
+  static constexpr int kCount = (kTokens + 1) / 2;
+  __m512 at[kCount] = {};
+
+  Pairs operator+(const Pairs& other) const {
+    Pairs sum;
+    for (int p = 0; p < kCount; ++p) sum.at[p] = _mm512_add_ps(at[p], other.at[p]);
+    return sum;
+  }
+};
+
+/// sums += words times scales, in pairs.
+inline void add_scaled(bool first, __m512i words, __m512i scales, __m512i* sums) {
+  *sums = first ? _mm512_madd_epi16(words, scales) : _mm512_dpwssd_epi32(*sums, words, scales);
+}
+
+/// Products with kSummed octets of sub-block a and of b, as words: of a lane four sums of a, two
+/// of either row, then four of b.
+template <int kSummed>
+[[gnu::always_inline]] inline __m512i pair_products(const __m512i* a, const __m512i* b,
+                                                    const int8_t* xa, const int8_t* xb) {
+  __m512i first = _mm512_setzero_si512(), second = first;
+#pragma GCC unroll 4
+  for (int n = 0; n < kSummed; ++n) {
+    first = _mm512_dpbusd_epi32(first, a[n], everywhere(xa + 8 * n));
+    second = _mm512_dpbusd_epi32(second, b[n], everywhere(xb + 8 * n));
+  }
+  return _mm512_packs_epi32(first, second);
+}
+
+/// A super-block's products times scales, for eight rows: a register for each token.
+template <typename Type, int kTokens>
+struct Products {
+  static constexpr int kOctets = Type::kSub / 8, kSummed = Type::kSummed;
+  /// Q6_K: the products of two octets fit 16 bits if two are summed at a time, not if four are.
+  static constexpr bool kByRuns = kOctets == 2 && kSummed == 1;
+
+  const OctetHeads<Type>& heads;
+  const OctetColumn<Type, kTokens>& x;
+  const std::byte* asked;  // what is asked for meanwhile, evenly: in one go it takes longer
+  typename Type::Turned turned;
+  __m512i sums[kTokens];  // of a lane: even row, odd row, both again; by runs even, even, odd, odd
+
+  [[gnu::always_inline]] void add(const typename Type::Block* const* row, int64_t b) {
+    each<2>([&]<int half>() [[gnu::always_inline]] {
+      Type::template turn<half>(row, b, &turned);
+      each<8 / kOctets>([&]<int pair>() [[gnu::always_inline]] {
+        prefetch_part<sizeof(typename Type::Block) * kOctetRows, 8 / kOctets * half + pair,
+                      16 / kOctets>(asked);
+        if constexpr (kByRuns) {
+          add_run<half, 2 * pair>();
+          add_run<half, 2 * pair + 1>();
+        } else {
+          add_pair<half, pair>();
+        }
+      });
+    });
+  }
+
+ private:
+  /// Sub-blocks 2 pair and 2 pair + 1 of the half.
+  template <int half, int pair>
+  [[gnu::always_inline]] void add_pair() {
+    const __m512i scales = heads.template scales_of_two<half * 16 / kOctets + 2 * pair>();
+    each<kOctets / kSummed>([&]<int part>() [[gnu::always_inline]] {
+      constexpr int first = 2 * pair * kOctets + part * kSummed, second = first + kOctets;
+      __m512i a[kSummed], b[kSummed];
+      each<kSummed>([&]<int n>() [[gnu::always_inline]] {
+        a[n] = Type::template octet<half, first + n>(turned);
+        b[n] = Type::template octet<half, second + n>(turned);
+      });
+#pragma GCC unroll 8
+      for (int t = 0; t < kTokens; ++t) {
+        const int8_t* const q = x.q[t] + 128 * half;
+        add_scaled(half + pair + part == 0,
+                   pair_products<kSummed>(a, b, q + 8 * first, q + 8 * second), scales, &sums[t]);
+      }
+    });
+  }
+
+  /// A sub-block of 16.
+  template <int half, int run>
+  [[gnu::always_inline]] void add_run() {
+    const __m512i scales = heads.template scales_of_one<8 * half + run>();
+    const __m512i a = Type::template octet<half, 2 * run>(turned);
+    const __m512i b = Type::template octet<half, 2 * run + 1>(turned);
+#pragma GCC unroll 8
+    for (int t = 0; t < kTokens; ++t) {
+      const int8_t* const q = x.q[t] + 128 * half + 16 * run;
+      const __m512i words = _mm512_add_epi16(_mm512_maddubs_epi16(a, everywhere(q)),
+                                             _mm512_maddubs_epi16(b, everywhere(q + 8)));
+      add_scaled(half + run == 0, words, scales, &sums[t]);
+    }
+  }
+};
+
+/// The products of token t's runs with the rows' factors; of a lane two for the even row, then two
+/// for the odd one.
+template <typename Type, int kTokens>
+[[gnu::always_inline]] inline __m512i run_products(const OctetHeads<Type>& heads,
+                                                   const OctetColumn<Type, kTokens>& x, int t) {
+  __m512i sum = _mm512_madd_epi16(heads.factor[0], everywhere(x.runs[t]));
+#pragma GCC unroll 3
+  for (int i = 1; i < heads.kFactors; ++i)
+    sum = _mm512_dpwssd_epi32(sum, heads.factor[i], everywhere(x.runs[t] + 4 * i));
+  return sum;
+}
+
+/// Of a lane: elements 0 + 2 and 1 + 3 of the first, then of the second.
+inline __m512i join_halves(__m512i first, __m512i second) {
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(first, second),
+                          _mm512_unpackhi_epi64(first, second));
+}
+
+/// Of a lane: elements 0 + 1 and 2 + 3 of the first, then of the second.
+inline __m512i join_neighbours(__m512i first, __m512i second) {
+  const __m512 a = _mm512_castsi512_ps(first), b = _mm512_castsi512_ps(second);
+  return _mm512_add_epi32(_mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88)),
+                          _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xdd)));
+}
+
+template <typename Type, int kTokens>
+[[gnu::always_inline]] inline void super_block(const typename Type::Block* const* row,
+                                               const std::byte* asked, int64_t b,
+                                               const OctetColumn<Type, kTokens>& x,
+                                               Pairs<kTokens>& chain) {
+  const OctetHeads<Type> heads(row, b);
+  Products<Type, kTokens> products{
+      heads,
+      x,
+      asked + b * static_cast<int64_t>(sizeof(typename Type::Block) * kOctetRows),
+      {},
+      {}};
+  products.add(row, b);
+#pragma GCC unroll 4
+  for (int p = 0; p < chain.kCount; ++p) {
+    const int t = 2 * p, u = t + 1 < kTokens ? t + 1 : t;
+    __m512i sum = products.kByRuns ? join_neighbours(products.sums[t], products.sums[u])
+                                   : join_halves(products.sums[t], products.sums[u]);
+    const __m512i runs = join_neighbours(run_products<Type, kTokens>(heads, x, t),
+                                         run_products<Type, kTokens>(heads, x, u));
+    if constexpr (!Type::kMinimum)
+      sum = _mm512_sub_epi32(sum, _mm512_slli_epi32(runs, Type::kShift));
+    const __m512 dx = _mm512_load_ps(x.d[p]);
+    chain.at[p] = _mm512_fmadd_ps(_mm512_mul_ps(heads.d, dx), _mm512_cvtepi32_ps(sum), chain.at[p]);
+    if constexpr (!Type::kMinimum) continue;
+    const __m512 minus = _mm512_xor_ps(_mm512_mul_ps(heads.dmin, dx), _mm512_set1_ps(-0.0f));
+    chain.at[p] = _mm512_fmadd_ps(minus, _mm512_cvtepi32_ps(runs), chain.at[p]);
+  }
+}
+
+template <typename Type>
 struct Few {
   template <int kTokens>
   static void run(const MatmulArgs& a) {
-    auto* x = reinterpret_cast<Arranged<SuperQ6_K, kTokens>*>(a.scratch);
-    static_assert(sizeof(*x) <= 8 * 256);  // as few_tokens() reckons
-    arrange<SuperQ6_K, kTokens>(a, x);
-    stream_tokens<BlockQ6_K, 256, kTokens>(
-        a, [&](const BlockQ6_K* const* row, const std::byte* asked, int64_t begin, int64_t end) {
-          __m512 chain = _mm512_setzero_ps();
+    using Block = typename Type::Block;
+    auto* x = reinterpret_cast<OctetColumn<Type, kTokens>*>(a.scratch);
+    static_assert(sizeof(*x) <= 2 * kMostTokens * 256);  // as few_tokens() reckons
+    arrange_octets<Type, kTokens>(a, x);
+    stream_rows<Block, 256, kOctetRows>(
+        a,
+        [&](const Block* const* row, const std::byte* asked, int64_t begin, int64_t end) {
+          Pairs<kTokens> chain;
           for (int64_t b = begin; b < end; ++b)
-            chain = super_block<kTokens>(row, asked, b, x[b], chain);
+            super_block<Type, kTokens>(row, asked, b, x[b], chain);
           return chain;
+        },
+        [&](int64_t r0, __mmask8 mask, const Pairs<kTokens>& sums) {
+          const __m512i index =
+              _mm512_setr_epi32(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+          for (int t = 0; t < kTokens; ++t) {
+            const __m512 both = _mm512_permutexvar_ps(index, sums.at[t / 2]);
+            const __m256 one =
+                t % 2 == 0 ? _mm512_castps512_ps256(both) : _mm512_extractf32x8_ps(both, 1);
+            _mm256_mask_storeu_ps(a.out + t * a.out_stride + r0, mask, one);
+          }
         });
   }
 };
@@ -63,7 +207,7 @@ struct Few {
 }  // namespace
 
 bool few_block256(DType type, const MatmulArgs& a) {
-  return type == DType::q6_k && few_tokens<Few, 4>(a);
+  return for_octets(type, [&]<typename Type>() { return few_tokens<Few<Type>, kMostTokens>(a); });
 }
 
 }  // namespace weir::kernels::avx512

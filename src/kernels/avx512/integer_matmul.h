@@ -1,5 +1,5 @@
 // Matmul of the quantised types, by type; defined in panel_matmul.cc, stream_block*.cc and
-// few_*.cc.
+// few_block*.cc.
 #pragma once
 
 #include "kernels/kernels.h"
@@ -14,10 +14,9 @@ void panel_matmul(DType type, const MatmulArgs& a);
 bool stream_block32(DType type, const MatmulArgs& a);
 bool stream_block256(DType type, const MatmulArgs& a);
 
-/// Two to four tokens (octets: eight): the same, for as many at once. False, and nothing done, for
-/// other numbers of tokens and types that are not made for it.
+/// Two to four tokens, or (blocks of 256) to eight: the same, for as many at once. False, and
+/// nothing done, for other numbers of tokens and types that are not made for it.
 bool few_block32(DType type, const MatmulArgs& a);
 bool few_block256(DType type, const MatmulArgs& a);
-bool few_octets(DType type, const MatmulArgs& a);
 
 }  // namespace weir::kernels::avx512

@@ -101,9 +101,9 @@ inline __m512i moved(__m512i x) {
   return x;
 }
 
-// Of each type: kSub, the weights of a scale; kSummed, the octets whose products have sums of 16
-// bits, of one sub-block; turn<half>, what weights 128 half ... need, where half 0 comes first;
-// octet<half, i>, weights 128 half + 8 i ... of it, unsigned.
+// Of each type: kSub, the weights of a scale; kSummed, of how many octets of a sub-block the
+// products may be summed in fours to fit 16 bits; turn<half>, which makes what weights 128 half ...
+// need, where half 0 comes first; octet<half, i>, weights 128 half + 8 i ..., unsigned.
 
 struct OctetsQ4_K : SuperQ4_K {
   static constexpr int kSub = 32, kSummed = 4;
@@ -135,6 +135,23 @@ struct OctetsQ5_K : SuperQ5_K {
     const __m512i low =
         _mm512_and_si512(moved<i / 4 % 2 * 4>(x.q[i / 8 * 4 + i % 4]), _mm512_set1_epi8(15));
     return or_masked(low, moved<4 * half + i / 4 - 4>(x.h[i % 4]), _mm512_set1_epi8(16));
+  }
+};
+
+struct OctetsQ6_K : SuperQ6_K {
+  static constexpr int kSub = 16, kSummed = 1;
+  struct Turned {
+    __m512i q[8], h[4];
+  };
+  template <int half>
+  static void turn(const Block* const* row, int64_t b, Turned* x) {
+    turn64(row, b, offsetof(Block, ql) + 64 * half, x->q);
+    turn32(row, b, offsetof(Block, qh) + 32 * half, x->h);
+  }
+  template <int half, int i>
+  static __m512i octet(const Turned& x) {
+    const __m512i low = _mm512_and_si512(moved<i / 8 * 4>(x.q[i % 8]), _mm512_set1_epi8(15));
+    return or_masked(low, moved<i / 4 * 2 - 4>(x.h[i % 4]), _mm512_set1_epi8(0x30));
   }
 };
 
@@ -201,13 +218,24 @@ struct OctetHeads {
     dmin = of_both(4);
   }
 
+  /// Words of a lane: sub-block i of the even row four times, then of the odd one.
+  template <int i>
+  __m512i scales_of_one() const {
+    return picked<i, 0x0100010001000100, 0x0302030203020302>();
+  }
   /// Words of a lane: sub-block i of the even row twice, of the odd one twice, then sub-block
   /// i + 1. i is even.
   template <int i>
-  __m512i scales() const {
-    constexpr long long kFirst = 0x0302030201000100 + i % 4 * 0x0404040404040404;
-    constexpr long long kSecond = kFirst + 0x0404040404040404;
-    constexpr __m512i kIndex = {kFirst, kSecond, kFirst, kSecond, kFirst, kSecond, kFirst, kSecond};
+  __m512i scales_of_two() const {
+    return picked<i, 0x0302030201000100, 0x0706070605040504>();
+  }
+
+ private:
+  /// The bytes of each lane with the numbers in kLow and kHigh, counted from sub-block i's.
+  template <int i, long long kLow, long long kHigh>
+  __m512i picked() const {
+    constexpr long long kFrom = i % 4 * 0x0404040404040404, kA = kLow + kFrom, kB = kHigh + kFrom;
+    constexpr __m512i kIndex = {kA, kB, kA, kB, kA, kB, kA, kB};
     return _mm512_shuffle_epi8(scale[i / 4], kIndex);
   }
 };
@@ -224,6 +252,8 @@ inline bool for_octets(DType type, Run run) {
       return run.template operator()<OctetsQ4_K>();
     case DType::q5_k:
       return run.template operator()<OctetsQ5_K>();
+    case DType::q6_k:
+      return run.template operator()<OctetsQ6_K>();
     default:
       return false;
   }

@@ -12,8 +12,7 @@ namespace {
 void integer_matmul(DType type, const MatmulArgs& a) {
   if (a.tokens == 1 && (avx512::stream_block32(type, a) || avx512::stream_block256(type, a)))
     return;
-  if (avx512::few_block32(type, a) || avx512::few_block256(type, a) || avx512::few_octets(type, a))
-    return;
+  if (avx512::few_block32(type, a) || avx512::few_block256(type, a)) return;
   avx512::panel_matmul(type, a);
 }
 
