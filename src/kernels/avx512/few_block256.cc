@@ -1,39 +1,11 @@
 // Matmul of the 256-element types for two to eight tokens: eight rows at a time, whose super-block
 // is unpacked once for all tokens; sums and float chains of eight rows and two tokens share a
 // register. The activations are arranged in the scratch first.
-#include <utility>
-
 #include "kernels/avx512/integer_matmul.h"
-#include "kernels/avx512/octets.h"
-#include "kernels/avx512/stream.h"
+#include "kernels/avx512/octets256.h"
 
 namespace weir::kernels::avx512 {
 namespace {
-
-constexpr int kMostTokens = 8;
-
-/// f.operator()<0>() ... <kCount - 1>().
-template <int kCount, typename F>
-[[gnu::always_inline]] inline void each(F f) {
-  [&]<int... i>(std::integer_sequence<int, i...>) [[gnu::always_inline]] {
-    (f.template operator()<i>(), ...);
-  }
-  (std::make_integer_sequence<int, kCount>{});
-}
-
-/// Sums of eight rows, for two tokens a register: of a lane the first two elements are the first
-/// token's.
-template <int kTokens>
-struct Pairs {
-  static constexpr int kCount = (kTokens + 1) / 2;
-  __m512 at[kCount] = {};
-
-  Pairs operator+(const Pairs& other) const {
-    Pairs sum;
-    for (int p = 0; p < kCount; ++p) sum.at[p] = _mm512_add_ps(at[p], other.at[p]);
-    return sum;
-  }
-};
 
 /// sums += words times scales, in pairs.
 inline void add_scaled(bool first, __m512i words, __m512i scales, __m512i* sums) {
@@ -68,9 +40,9 @@ struct Products {
   __m512i sums[kTokens];  // of a lane: even row, odd row, both again; by runs even, even, odd, odd
 
   [[gnu::always_inline]] void add(const typename Type::Block* const* row, int64_t b) {
-    each<2>([&]<int half>() [[gnu::always_inline]] {
+    each<2>([&]<int half>() __attribute__((always_inline)) {
       Type::template turn<half>(row, b, &turned);
-      each<8 / kOctets>([&]<int pair>() [[gnu::always_inline]] {
+      each<8 / kOctets>([&]<int pair>() __attribute__((always_inline)) {
         prefetch_part<sizeof(typename Type::Block) * kOctetRows, 8 / kOctets * half + pair,
                       16 / kOctets>(asked);
         if constexpr (kByRuns) {
@@ -88,10 +60,10 @@ struct Products {
   template <int half, int pair>
   [[gnu::always_inline]] void add_pair() {
     const __m512i scales = heads.template scales_of_two<half * 16 / kOctets + 2 * pair>();
-    each<kOctets / kSummed>([&]<int part>() [[gnu::always_inline]] {
+    each<kOctets / kSummed>([&]<int part>() __attribute__((always_inline)) {
       constexpr int first = 2 * pair * kOctets + part * kSummed, second = first + kOctets;
       __m512i a[kSummed], b[kSummed];
-      each<kSummed>([&]<int n>() [[gnu::always_inline]] {
+      each<kSummed>([&]<int n>() __attribute__((always_inline)) {
         a[n] = Type::template octet<half, first + n>(turned);
         b[n] = Type::template octet<half, second + n>(turned);
       });
@@ -132,19 +104,6 @@ template <typename Type, int kTokens>
   return sum;
 }
 
-/// Of a lane: elements 0 + 2 and 1 + 3 of the first, then of the second.
-inline __m512i join_halves(__m512i first, __m512i second) {
-  return _mm512_add_epi32(_mm512_unpacklo_epi64(first, second),
-                          _mm512_unpackhi_epi64(first, second));
-}
-
-/// Of a lane: elements 0 + 1 and 2 + 3 of the first, then of the second.
-inline __m512i join_neighbours(__m512i first, __m512i second) {
-  const __m512 a = _mm512_castsi512_ps(first), b = _mm512_castsi512_ps(second);
-  return _mm512_add_epi32(_mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88)),
-                          _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xdd)));
-}
-
 template <typename Type, int kTokens>
 [[gnu::always_inline]] inline void super_block(const typename Type::Block* const* row,
                                                const std::byte* asked, int64_t b,
@@ -178,36 +137,26 @@ template <typename Type, int kTokens>
 template <typename Type>
 struct Few {
   template <int kTokens>
-  static void run(const MatmulArgs& a) {
+  static bool run(const MatmulArgs& a) {
     using Block = typename Type::Block;
-    auto* x = reinterpret_cast<OctetColumn<Type, kTokens>*>(a.scratch);
-    static_assert(sizeof(*x) <= 2 * kMostTokens * 256);  // as few_tokens() reckons
+    auto* const x = in_scratch<OctetColumn<Type, kTokens>>(a, a.k / 256);
+    if (x == nullptr) return false;
     arrange_octets<Type, kTokens>(a, x);
-    stream_rows<Block, 256, kOctetRows>(
-        a,
-        [&](const Block* const* row, const std::byte* asked, int64_t begin, int64_t end) {
+    stream_octets<Block, 256, kTokens>(
+        a, [&](const Block* const* row, const std::byte* asked, int64_t begin, int64_t end) {
           Pairs<kTokens> chain;
           for (int64_t b = begin; b < end; ++b)
             super_block<Type, kTokens>(row, asked, b, x[b], chain);
           return chain;
-        },
-        [&](int64_t r0, __mmask8 mask, const Pairs<kTokens>& sums) {
-          const __m512i index =
-              _mm512_setr_epi32(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
-          for (int t = 0; t < kTokens; ++t) {
-            const __m512 both = _mm512_permutexvar_ps(index, sums.at[t / 2]);
-            const __m256 one =
-                t % 2 == 0 ? _mm512_castps512_ps256(both) : _mm512_extractf32x8_ps(both, 1);
-            _mm256_mask_storeu_ps(a.out + t * a.out_stride + r0, mask, one);
-          }
         });
+    return true;
   }
 };
 
 }  // namespace
 
 bool few_block256(DType type, const MatmulArgs& a) {
-  return for_octets(type, [&]<typename Type>() { return few_tokens<Few<Type>, kMostTokens>(a); });
+  return for_octets(type, [&]<typename Type>() { return few_tokens<Few<Type>, 8>(a); });
 }
 
 }  // namespace weir::kernels::avx512

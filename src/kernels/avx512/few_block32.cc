@@ -1,88 +1,82 @@
-// Matmul of the 32-element types for two to four tokens: as the stream for one, but blocks are
-// unpacked once for all tokens, and the float chains of four rows and four tokens share a register.
-// The activations are arranged in the scratch first.
+// Matmul of the 32-element types for two to four tokens: four blocks of eight rows at a time,
+// unpacked once for all tokens; the float chains of eight rows and two tokens share a register. The
+// activations are arranged in the scratch first.
 #include "kernels/avx512/integer_matmul.h"
-#include "kernels/avx512/quads.h"
-#include "kernels/avx512/stream.h"
+#include "kernels/avx512/octets32.h"
 
 namespace weir::kernels::avx512 {
 namespace {
 
-/// block[i]: lane t is lane i of x[t].
-inline void turn_lanes(const __m512i* x, __m512i* block) {
-  const __m512i a = _mm512_shuffle_i32x4(x[0], x[1], 0x44);
-  const __m512i b = _mm512_shuffle_i32x4(x[0], x[1], 0xee);
-  const __m512i c = _mm512_shuffle_i32x4(x[2], x[3], 0x44);
-  const __m512i d = _mm512_shuffle_i32x4(x[2], x[3], 0xee);
-  block[0] = _mm512_shuffle_i32x4(a, c, 0x88);
-  block[1] = _mm512_shuffle_i32x4(a, c, 0xdd);
-  block[2] = _mm512_shuffle_i32x4(b, d, 0x88);
-  block[3] = _mm512_shuffle_i32x4(b, d, 0xdd);
-}
-
-/// Lane i of x everywhere.
-template <int i>
-inline __m512 lane_everywhere(__m512 x) {
-  return _mm512_shuffle_f32x4(x, x, 0x55 * i);
-}
-
 template <typename Type, int kTokens>
-[[gnu::always_inline]] inline __m512 four_blocks(const typename Type::Block* const* row,
-                                                 const std::byte* asked, int64_t b,
-                                                 const Arranged<kTokens>& x, __m512 chain) {
-  prefetch_rows<typename Type::Block, kRows, kBlocks>(asked, b);
-  __m512i sums[kTokens][kRows], lanes[4] = {}, block[kBlocks];
-  for (int r = 0; r < kRows; ++r) {
-    const Quad w = quad<Type>(row[r] + b);
-    for (int t = 0; t < kTokens; ++t) {
-      const __m512i start = Type::kOffset == 0 ? _mm512_setzero_si512() : x.start[t];
-      sums[t][r] = add_products(start, w, x.q[t]);
+[[gnu::always_inline]] inline void four_blocks(const typename Type::Block* const* row,
+                                               const std::byte* asked, int64_t b,
+                                               const OctetQuad<kTokens>& x, Pairs<kTokens>& chain) {
+  using Block = typename Type::Block;
+  const OctetRows<Block> rows(row);
+  const OctetScales<0, Block> d(rows, b);
+  const OctetScales<Type::kMinimum ? 1 : 0, Block> m(rows, b);
+  each<kBlocks>([&]<int i>() __attribute__((always_inline)) {
+    prefetch_part<sizeof(Block) * kOctetRows * kBlocks, i, kBlocks>(
+        asked + b * static_cast<int64_t>(sizeof(Block) * kOctetRows));
+    __m512i w[4];
+    block_octets<Type>(rows, row, b + i, w);
+#pragma GCC unroll 4
+    for (int p = 0; p < chain.kCount; ++p) {
+      __m512i sum[2];
+#pragma GCC unroll 2
+      for (int h = 0; h < 2; ++h) {
+        const int t = 2 * p + h < kTokens ? 2 * p + h : 2 * p;
+        sum[h] = Type::kOffset == 0 ? _mm512_setzero_si512() : everywhere(x.start[t][i]);
+#pragma GCC unroll 4
+        for (int n = 0; n < 4; ++n)
+          sum[h] = _mm512_dpbusd_epi32(sum[h], w[n], everywhere(x.q[t] + 32 * i + 8 * n));
+      }
+      const __m512 products = _mm512_cvtepi32_ps(join_neighbours(sum[0], sum[1]));
+      const __m512 dx = _mm512_load_ps(x.d[i][p]);
+      chain.at[p] = _mm512_fmadd_ps(_mm512_mul_ps(d.template of<i>(), dx), products, chain.at[p]);
+      if constexpr (Type::kMinimum)
+        chain.at[p] = _mm512_fmadd_ps(_mm512_mul_ps(m.template of<i>(), dx),
+                                      _mm512_load_ps(x.sums[i][p]), chain.at[p]);
     }
-  }
-  for (int t = 0; t < kTokens; ++t) lanes[t] = lane_sums(sums[t]);
-  turn_lanes(lanes, block);
-  const __m512 d = scales<0>(row, b);
-  __m512 m = d;
-  if constexpr (Type::kMinimum) m = scales<1>(row, b);
-  const auto add = [&]<int i>() {
-    const __m512 dx = spread_tokens(x.d[i]);
-    chain = _mm512_fmadd_ps(_mm512_mul_ps(lane_everywhere<i>(d), dx), _mm512_cvtepi32_ps(block[i]),
-                            chain);
-    if constexpr (Type::kMinimum)
-      chain = _mm512_fmadd_ps(_mm512_mul_ps(lane_everywhere<i>(m), dx), spread_tokens(x.sums[i]),
-                              chain);
-  };
-  add.template operator()<0>();
-  add.template operator()<1>();
-  add.template operator()<2>();
-  add.template operator()<3>();
-  return chain;
+  });
+}
+
+/// Blocks [b, end), for the k that are no multiple of 128.
+template <typename Type, int kTokens>
+void last_blocks(const typename Type::Block* const* row, const MatmulArgs& a, int64_t b,
+                 int64_t end, Pairs<kTokens>& chain) {
+  for (int t = 0; t < kTokens; ++t)
+    for (int first = 0; first < kOctetRows; first += 4) {
+      alignas(64) float lanes[16];
+      alignas(16) float sums[4];
+      _mm512_store_ps(lanes, chain.at[t / 2]);
+      const auto place = [&](int r) { return (first + r) / 2 * 4 + t % 2 * 2 + r % 2; };
+      for (int r = 0; r < 4; ++r) sums[r] = lanes[place(r)];
+      for (int64_t i = b; i < end; ++i)
+        _mm_store_ps(sums, one_block<Type>(row + first, a, t, i, _mm_load_ps(sums)));
+      for (int r = 0; r < 4; ++r) lanes[place(r)] = sums[r];
+      chain.at[t / 2] = _mm512_load_ps(lanes);
+    }
 }
 
 template <typename Type>
 struct Few {
   template <int kTokens>
-  static void run(const MatmulArgs& a) {
+  static bool run(const MatmulArgs& a) {
     using Block = typename Type::Block;
-    auto* x = reinterpret_cast<Arranged<kTokens>*>(a.scratch);
-    static_assert(sizeof(*x) <= 8 * 32 * kBlocks);  // as few_tokens() reckons
-    arrange<Type, kTokens>(a, x);
-    stream_tokens<Block, 32, kTokens>(a, [&](const Block* const* row, const std::byte* asked,
-                                             int64_t begin, int64_t end) {
-      __m512 chain = _mm512_setzero_ps();
-      int64_t b = begin;
-      for (; b + kBlocks <= end; b += kBlocks)
-        chain = four_blocks<Type, kTokens>(row, asked, b, x[b / kBlocks], chain);
-      alignas(64) float lanes[16];
-      if (b < end) {
-        _mm512_store_ps(lanes, chain);
-        for (; b < end; ++b)
-          for (int t = 0; t < kTokens; ++t)
-            _mm_store_ps(lanes + 4 * t, one_block<Type>(row, a, t, b, _mm_load_ps(lanes + 4 * t)));
-        chain = _mm512_load_ps(lanes);
-      }
-      return chain;
-    });
+    auto* const x = in_scratch<OctetQuad<kTokens>>(a, a.k / (32 * kBlocks));
+    if (x == nullptr) return false;
+    arrange_octets<Type, kTokens>(a, x);
+    stream_octets<Block, 32, kTokens>(
+        a, [&](const Block* const* row, const std::byte* asked, int64_t begin, int64_t end) {
+          Pairs<kTokens> chain;
+          int64_t b = begin;
+          for (; b + kBlocks <= end; b += kBlocks)
+            four_blocks<Type, kTokens>(row, asked, b, x[b / kBlocks], chain);
+          if (b < end) last_blocks<Type, kTokens>(row, a, b, end, chain);
+          return chain;
+        });
+    return true;
   }
 };
 

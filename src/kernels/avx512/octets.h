@@ -1,41 +1,47 @@
-// Super-blocks of 256 weights, unpacked where the file has them, eight rows at a time and turned: a
-// register holds an octet, eight weights in order, of each row, one in each of its 64-bit elements.
-// Eight activations, everywhere in a register, meet those of all rows, and little is left to be
-// added over lanes. For more than one token: to turn takes as long as the products of three.
+// Matmuls of a few tokens take eight rows at a time and turn their weights: a register holds an
+// octet, eight weights in order, of each row, one in each of its 64-bit elements. Eight
+// activations, everywhere in a register, meet those of all rows, and little is left to be added
+// over lanes. For more than one token: to turn takes as long as the products of three.
 //
 // Hazard (Zen 4): broadcasting 128 bits from memory keeps a shuffle pipe busy, 64 or 32 do not.
 #pragma once
 
-#include "kernels/avx512/super_blocks.h"
+#include <utility>
+
+#include "kernels/avx512/stream.h"
 
 namespace weir::kernels {
 namespace {
 
 constexpr int kOctetRows = 8;
 
-/// Activations of one super-block and kTokens tokens; the last pair's second may not be there.
-template <typename Type, int kTokens>
-struct alignas(64) OctetColumn {
-  static constexpr int kPairs = (kTokens + 1) / 2;
+/// f.operator()<0>() ... <kCount - 1>().
+template <int kCount, typename F>
+[[gnu::always_inline]] inline void each(F f) {
+  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+    (f.template operator()<i>(), ...);
+  }
+  (std::make_integer_sequence<int, kCount>{});
+}
 
-  int8_t q[kTokens][256];
-  int16_t runs[kTokens][Type::kRuns];  // as runs_of() gives them
-  alignas(64) float d[kPairs][16];     // lanes of two for the first token, two for the second
+/// Sums of eight rows, for two tokens a register: of a lane the first two elements are the first
+/// token's.
+template <int kTokens>
+struct Pairs {
+  static constexpr int kCount = (kTokens + 1) / 2;
+  __m512 at[kCount] = {};
+
+  Pairs operator+(const Pairs& other) const {
+    Pairs sum;
+    for (int p = 0; p < kCount; ++p) sum.at[p] = _mm512_add_ps(at[p], other.at[p]);
+    return sum;
+  }
 };
 
-template <typename Type, int kTokens>
-inline void arrange_octets(const MatmulArgs& a, OctetColumn<Type, kTokens>* x) {
-  for (int64_t b = 0; b < a.k / 256; ++b)
-    for (int t = 0; t < 2 * x->kPairs; ++t) {
-      const bool there = t < kTokens;
-      const float d = there ? a.xq.d[t * a.xq.d_stride + b] : 0.0f;
-      for (int i = 0; i < 16; ++i)
-        if (i / 2 % 2 == t % 2) x[b].d[t / 2][i] = d;
-      if (!there) continue;
-      __builtin_memcpy(x[b].q[t], a.xq.q + t * a.xq.q_stride + 256 * b, 256);
-      const __m256i runs = runs_of<Type::kRuns>(a, t, b);
-      __builtin_memcpy(x[b].runs[t], &runs, sizeof x[b].runs[t]);
-    }
+/// Sets the elements of p, as of Pairs, that are the pair's first or second token's.
+inline void fill_pair(float* p, int which, float value) {
+  const auto place = static_cast<__mmask16>(which == 0 ? 0x3333 : 0xcccc);
+  _mm512_mask_storeu_ps(p, place, _mm512_set1_ps(value));
 }
 
 /// The eight bytes at p everywhere: activations, or four sums of them.
@@ -46,7 +52,7 @@ inline __m512i everywhere(const void* p) {
 }
 
 /// Lanes of the registers that x[0] ... x[3] are, turned: out[c] has lane c of each.
-inline void turn_four(const __m512i* x, __m512i* out, int stride) {
+[[gnu::always_inline]] inline void turn_four(const __m512i* x, __m512i* out, int stride) {
   const __m512i a = _mm512_shuffle_i32x4(x[0], x[1], 0x44);
   const __m512i b = _mm512_shuffle_i32x4(x[2], x[3], 0x44);
   const __m512i c = _mm512_shuffle_i32x4(x[0], x[1], 0xee);
@@ -65,7 +71,8 @@ inline const std::byte* in_block(const Block* block, size_t offset) {
 /// The 64 bytes at `offset` of the rows' blocks b: octets[i] has bytes 8 i ... of row r in element
 /// r.
 template <typename Block>
-inline void turn64(const Block* const* row, int64_t b, size_t offset, __m512i* octets) {
+[[gnu::always_inline]] inline void turn64(const Block* const* row, int64_t b, size_t offset,
+                                          __m512i* octets) {
   __m512i even[4], odd[4];
   for (int p = 0; p < 4; ++p) {
     const __m512i first = load_once(in_block(row[2 * p] + b, offset));
@@ -79,7 +86,8 @@ inline void turn64(const Block* const* row, int64_t b, size_t offset, __m512i* o
 
 /// The same of 32 bytes.
 template <typename Block>
-inline void turn32(const Block* const* row, int64_t b, size_t offset, __m512i* octets) {
+[[gnu::always_inline]] inline void turn32(const Block* const* row, int64_t b, size_t offset,
+                                          __m512i* octets) {
   const auto both = [&](int r, int s) {
     return _mm512_inserti64x4(_mm512_castsi256_si512(load256(in_block(row[r] + b, offset))),
                               load256(in_block(row[s] + b, offset)), 1);
@@ -93,170 +101,43 @@ inline void turn32(const Block* const* row, int64_t b, size_t offset, __m512i* o
   octets[3] = odd.high;
 }
 
-/// x moved right by so many bits; left, where they are fewer than none. Neighbours' bits come in.
-template <int kBits>
-inline __m512i moved(__m512i x) {
-  if constexpr (kBits > 0) return _mm512_srli_epi16(x, kBits);
-  if constexpr (kBits < 0) return _mm512_slli_epi16(x, -kBits);
-  return x;
+/// Of a lane: elements 0 + 2 and 1 + 3 of the first, then of the second.
+inline __m512i join_halves(__m512i first, __m512i second) {
+  return _mm512_add_epi32(_mm512_unpacklo_epi64(first, second),
+                          _mm512_unpackhi_epi64(first, second));
 }
 
-// Of each type: kSub, the weights of a scale; kSummed, of how many octets of a sub-block the
-// products may be summed in fours to fit 16 bits; turn<half>, which makes what weights 128 half ...
-// need, where half 0 comes first; octet<half, i>, weights 128 half + 8 i ..., unsigned.
+/// Of a lane: elements 0 + 1 and 2 + 3 of the first, then of the second.
+inline __m512i join_neighbours(__m512i first, __m512i second) {
+  const __m512 a = _mm512_castsi512_ps(first), b = _mm512_castsi512_ps(second);
+  return _mm512_add_epi32(_mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88)),
+                          _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xdd)));
+}
 
-struct OctetsQ4_K : SuperQ4_K {
-  static constexpr int kSub = 32, kSummed = 4;
-  struct Turned {
-    __m512i q[8];
-  };
-  template <int half>
-  static void turn(const Block* const* row, int64_t b, Turned* x) {
-    turn64(row, b, offsetof(Block, qs) + 64 * half, x->q);
-  }
-  template <int half, int i>
-  static __m512i octet(const Turned& x) {
-    return _mm512_and_si512(moved<i / 4 % 2 * 4>(x.q[i / 8 * 4 + i % 4]), _mm512_set1_epi8(15));
-  }
-};
+/// Few::run for two to kMost tokens, which says whether what it arranges fits the scratch; false
+/// for other numbers.
+template <typename Few, int kMost>
+inline bool few_tokens(const MatmulArgs& a) {
+  bool done = false;
+  each<kMost - 1>([&]<int n>() {
+    if (a.tokens == n + 2) done = Few::template run<n + 2>(a);
+  });
+  return done;
+}
 
-struct OctetsQ5_K : SuperQ5_K {
-  static constexpr int kSub = 32, kSummed = 2;
-  struct Turned {
-    __m512i q[8], h[4];
-  };
-  template <int half>
-  static void turn(const Block* const* row, int64_t b, Turned* x) {
-    if (half == 0) turn32(row, b, offsetof(Block, qh), x->h);
-    turn64(row, b, offsetof(Block, qs) + 64 * half, x->q);
-  }
-  template <int half, int i>
-  static __m512i octet(const Turned& x) {
-    const __m512i low =
-        _mm512_and_si512(moved<i / 4 % 2 * 4>(x.q[i / 8 * 4 + i % 4]), _mm512_set1_epi8(15));
-    return or_masked(low, moved<4 * half + i / 4 - 4>(x.h[i % 4]), _mm512_set1_epi8(16));
-  }
-};
-
-struct OctetsQ6_K : SuperQ6_K {
-  static constexpr int kSub = 16, kSummed = 1;
-  struct Turned {
-    __m512i q[8], h[4];
-  };
-  template <int half>
-  static void turn(const Block* const* row, int64_t b, Turned* x) {
-    turn64(row, b, offsetof(Block, ql) + 64 * half, x->q);
-    turn32(row, b, offsetof(Block, qh) + 32 * half, x->h);
-  }
-  template <int half, int i>
-  static __m512i octet(const Turned& x) {
-    const __m512i low = _mm512_and_si512(moved<i / 8 * 4>(x.q[i % 8]), _mm512_set1_epi8(15));
-    return or_masked(low, moved<i / 4 * 2 - 4>(x.h[i % 4]), _mm512_set1_epi8(0x30));
-  }
-};
-
-struct OctetsQ2_K : SuperQ2_K {
-  static constexpr int kSub = 16, kSummed = 2;
-  struct Turned {
-    __m512i q[4];
-  };
-  template <int half>
-  static void turn(const Block* const* row, int64_t b, Turned* x) {
-    turn32(row, b, offsetof(Block, qs) + 32 * half, x->q);
-  }
-  template <int half, int i>
-  static __m512i octet(const Turned& x) {
-    return _mm512_and_si512(moved<i / 4 * 2>(x.q[i % 4]), _mm512_set1_epi8(3));
-  }
-};
-
-struct OctetsQ3_K : SuperQ3_K {
-  static constexpr int kSub = 16, kSummed = 2;
-  struct Turned {
-    __m512i q[4], h[4];
-  };
-  template <int half>
-  static void turn(const Block* const* row, int64_t b, Turned* x) {
-    if (half == 0) turn32(row, b, offsetof(Block, hmask), x->h);
-    turn32(row, b, offsetof(Block, qs) + 32 * half, x->q);
-  }
-  template <int half, int i>
-  static __m512i octet(const Turned& x) {
-    return join(moved<i / 4 * 2>(x.q[i % 4]), moved<4 * half + i / 4 - 2>(x.h[i % 4]));
-  }
-};
-
-/// What eight rows' super-blocks say beside their weights. Of a lane the even row has the first of
-/// two places, the odd row the second.
-template <typename Type>
-struct OctetHeads {
-  static constexpr int kScales = 64 / Type::kSub, kFactors = Type::kRuns / 4;
-
-  __m512i scale[kScales];    // words, alternately of either row: four sub-blocks
-  __m512i factor[kFactors];  // words: those of four runs of the even row, then of the odd one
-  __m512 d, dmin;            // alternately of either row
-
-  [[gnu::always_inline]] OctetHeads(const typename Type::Block* const* row, int64_t b) {
-    const typename Type::Block* const rows[] = {row[0], row[2], row[4], row[6],
-                                                row[1], row[3], row[5], row[7]};
-    const Heads even = Type::heads(rows, b), odd = Type::heads(rows + 4, b);
-    for (int i = 0; i < kScales / 2; ++i) {
-      scale[2 * i] = _mm512_unpacklo_epi16(even.scale[i], odd.scale[i]);
-      scale[2 * i + 1] = _mm512_unpackhi_epi16(even.scale[i], odd.scale[i]);
+/// Eight rows at a time: chain(row, asked, begin, end) as for stream_rows.
+template <typename Block, int64_t kInputs, int kTokens, typename Chain>
+[[gnu::always_inline]] inline void stream_octets(const MatmulArgs& a, Chain chain) {
+  const __m512i index = _mm512_setr_epi32(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+  const auto store = [&](int64_t r0, __mmask8 mask, const Pairs<kTokens>& sums) {
+    for (int t = 0; t < kTokens; ++t) {
+      const __m512 both = _mm512_permutexvar_ps(index, sums.at[t / 2]);
+      const __m256 one =
+          t % 2 == 0 ? _mm512_castps512_ps256(both) : _mm512_extractf32x8_ps(both, 1);
+      _mm256_mask_storeu_ps(a.out + t * a.out_stride + r0, mask, one);
     }
-    for (int i = 0; i < kFactors / 2; ++i) {
-      factor[2 * i] = _mm512_unpacklo_epi64(even.runs[i], odd.runs[i]);
-      factor[2 * i + 1] = _mm512_unpackhi_epi64(even.runs[i], odd.runs[i]);
-    }
-    const __m512i index = _mm512_setr_epi32(0, 16, 0, 16, 1, 17, 1, 17, 2, 18, 2, 18, 3, 19, 3, 19);
-    const auto of_both = [&](int first) {
-      return _mm512_permutex2var_ps(_mm512_castps256_ps512(even.d),
-                                    _mm512_add_epi32(index, _mm512_set1_epi32(first)),
-                                    _mm512_castps256_ps512(odd.d));
-    };
-    d = of_both(0);
-    dmin = of_both(4);
-  }
-
-  /// Words of a lane: sub-block i of the even row four times, then of the odd one.
-  template <int i>
-  __m512i scales_of_one() const {
-    return picked<i, 0x0100010001000100, 0x0302030203020302>();
-  }
-  /// Words of a lane: sub-block i of the even row twice, of the odd one twice, then sub-block
-  /// i + 1. i is even.
-  template <int i>
-  __m512i scales_of_two() const {
-    return picked<i, 0x0302030201000100, 0x0706070605040504>();
-  }
-
- private:
-  /// The bytes of each lane with the numbers in kLow and kHigh, counted from sub-block i's.
-  template <int i, long long kLow, long long kHigh>
-  __m512i picked() const {
-    constexpr long long kFrom = i % 4 * 0x0404040404040404, kA = kLow + kFrom, kB = kHigh + kFrom;
-    constexpr __m512i kIndex = {kA, kB, kA, kB, kA, kB, kA, kB};
-    return _mm512_shuffle_epi8(scale[i / 4], kIndex);
-  }
-};
-
-/// run.operator()<Type>() with one of the descriptions above; false for other types.
-template <typename Run>
-inline bool for_octets(DType type, Run run) {
-  switch (type) {
-    case DType::q2_k:
-      return run.template operator()<OctetsQ2_K>();
-    case DType::q3_k:
-      return run.template operator()<OctetsQ3_K>();
-    case DType::q4_k:
-      return run.template operator()<OctetsQ4_K>();
-    case DType::q5_k:
-      return run.template operator()<OctetsQ5_K>();
-    case DType::q6_k:
-      return run.template operator()<OctetsQ6_K>();
-    default:
-      return false;
-  }
+  };
+  stream_rows<Block, kInputs, kOctetRows>(a, chain, store);
 }
 
 }  // namespace

@@ -1,8 +1,6 @@
 // What the streams share: how rows and tokens are taken together, and the sums over their lanes.
 #pragma once
 
-#include <utility>
-
 #include "kernels/avx512/unpack.h"
 #include "kernels/kernels.h"
 
@@ -60,41 +58,11 @@ template <typename Block, int64_t kInputs, typename Chain>
   });
 }
 
-/// Two to four tokens: lane t, element r is token t's and row r's.
-template <typename Block, int64_t kInputs, int kTokens, typename Chain>
-[[gnu::always_inline]] inline void stream_tokens(const MatmulArgs& a, Chain chain) {
-  stream_rows<Block, kInputs, kRows>(a, chain, [&](int64_t r0, __mmask8 mask, __m512 sums) {
-    alignas(64) float lanes[16];
-    _mm512_store_ps(lanes, sums);
-    for (int t = 0; t < kTokens; ++t)
-      _mm_mask_storeu_ps(a.out + t * a.out_stride + r0, mask, _mm_load_ps(lanes + 4 * t));
-  });
-}
-
-/// Stream::run for two to kMost tokens, if what it arranges for k inputs fits the scratch, at most
-/// 2 kMost bytes for each; else false.
-template <typename Stream, int kMost>
-inline bool few_tokens(const MatmulArgs& a) {
-  constexpr auto kFits = static_cast<int64_t>(kMatmulScratch) / (2 * kMost);
-  if (a.tokens < 2 || a.tokens > kMost || a.k > kFits) return false;
-  [&]<int... n>(std::integer_sequence<int, n...>) {
-    ((a.tokens == n + 2 ? Stream::template run<n + 2>(a) : void()), ...);
-  }
-  (std::make_integer_sequence<int, kMost - 1>{});
-  return true;
-}
-
 /// `count` elements in the scratch, or null where they do not fit.
 template <typename T>
 inline T* in_scratch(const MatmulArgs& a, int64_t count) {
   const bool fits = count * static_cast<int64_t>(sizeof(T)) <= static_cast<int64_t>(kMatmulScratch);
   return fits ? reinterpret_cast<T*>(a.scratch) : nullptr;
-}
-
-/// p[t] over the whole of lane t.
-inline __m512 spread_tokens(const float* p) {
-  const __m512i index = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
-  return _mm512_permutexvar_ps(index, _mm512_castps128_ps512(_mm_load_ps(p)));
 }
 
 }  // namespace
