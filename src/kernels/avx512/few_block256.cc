@@ -1,6 +1,6 @@
-// Matmul of the 256-element types for two to eight tokens: eight rows at a time, whose super-block
-// is unpacked once for all tokens; sums and float chains of eight rows and two tokens share a
-// register. The activations are arranged in the scratch first.
+// Matmul of the 256-element types for two to eight tokens (Q6_K from five on): eight rows at a
+// time, whose super-block is unpacked once for all tokens; sums and float chains of eight rows and
+// two tokens share a register. The activations are arranged in the scratch first.
 #include "kernels/avx512/integer_matmul.h"
 #include "kernels/avx512/octets256.h"
 
@@ -156,6 +156,7 @@ struct Few {
 }  // namespace
 
 bool few_block256(DType type, const MatmulArgs& a) {
+  if (type == DType::q6_k && a.tokens <= 4) return few_q6_k(a);
   return for_octets(type, [&]<typename Type>() { return few_tokens<Few<Type>, 8>(a); });
 }
 

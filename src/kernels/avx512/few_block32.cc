@@ -1,6 +1,6 @@
-// Matmul of the 32-element types for two to four tokens: four blocks of eight rows at a time,
-// unpacked once for all tokens; the float chains of eight rows and two tokens share a register. The
-// activations are arranged in the scratch first.
+// Matmul of the 32-element types for two to four tokens (Q8_0 has its own): four blocks of eight
+// rows at a time, unpacked once for all tokens; the float chains of eight rows and two tokens share
+// a register. The activations are arranged in the scratch first.
 #include "kernels/avx512/integer_matmul.h"
 #include "kernels/avx512/octets32.h"
 
@@ -19,7 +19,7 @@ template <typename Type, int kTokens>
     prefetch_part<sizeof(Block) * kOctetRows * kBlocks, i, kBlocks>(
         asked + b * static_cast<int64_t>(sizeof(Block) * kOctetRows));
     __m512i w[4];
-    block_octets<Type>(rows, row, b + i, w);
+    block_octets<Type>(rows, b + i, w);
 #pragma GCC unroll 4
     for (int p = 0; p < chain.kCount; ++p) {
       __m512i sum[2];
@@ -83,7 +83,13 @@ struct Few {
 }  // namespace
 
 bool few_block32(DType type, const MatmulArgs& a) {
-  return for_block32(type, [&]<typename Type>() { return few_tokens<Few<Type>, 4>(a); });
+  return for_block32(type, [&]<typename Type>() {
+    if constexpr (__is_same(Type, TypeQ8_0)) {
+      return few_q8_0(a);
+    } else {
+      return few_tokens<Few<Type>, 4>(a);
+    }
+  });
 }
 
 }  // namespace weir::kernels::avx512

@@ -19,4 +19,8 @@ bool stream_block256(DType type, const MatmulArgs& a);
 bool few_block32(DType type, const MatmulArgs& a);
 bool few_block256(DType type, const MatmulArgs& a);
 
+/// Their forms for these types and two to four tokens.
+bool few_q8_0(const MatmulArgs& a);
+bool few_q6_k(const MatmulArgs& a);
+
 }  // namespace weir::kernels::avx512

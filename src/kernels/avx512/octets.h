@@ -6,23 +6,12 @@
 // Hazard (Zen 4): broadcasting 128 bits from memory keeps a shuffle pipe busy, 64 or 32 do not.
 #pragma once
 
-#include <utility>
-
 #include "kernels/avx512/stream.h"
 
 namespace weir::kernels {
 namespace {
 
 constexpr int kOctetRows = 8;
-
-/// f.operator()<0>() ... <kCount - 1>().
-template <int kCount, typename F>
-[[gnu::always_inline]] inline void each(F f) {
-  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
-    (f.template operator()<i>(), ...);
-  }
-  (std::make_integer_sequence<int, kCount>{});
-}
 
 /// Sums of eight rows, for two tokens a register: of a lane the first two elements are the first
 /// token's.
@@ -112,17 +101,6 @@ inline __m512i join_neighbours(__m512i first, __m512i second) {
   const __m512 a = _mm512_castsi512_ps(first), b = _mm512_castsi512_ps(second);
   return _mm512_add_epi32(_mm512_castps_si512(_mm512_shuffle_ps(a, b, 0x88)),
                           _mm512_castps_si512(_mm512_shuffle_ps(a, b, 0xdd)));
-}
-
-/// Few::run for two to kMost tokens, which says whether what it arranges fits the scratch; false
-/// for other numbers.
-template <typename Few, int kMost>
-inline bool few_tokens(const MatmulArgs& a) {
-  bool done = false;
-  each<kMost - 1>([&]<int n>() {
-    if (a.tokens == n + 2) done = Few::template run<n + 2>(a);
-  });
-  return done;
 }
 
 /// Eight rows at a time: chain(row, asked, begin, end) as for stream_rows.

@@ -87,23 +87,16 @@ template <typename Block>
   });
 }
 
-/// Block b of eight rows, unsigned: w[i] has weights 8 i ... of row r in element r.
+/// Block b of eight rows, of a type with nibbles, unsigned: w[i] has weights 8 i ... of row r in
+/// element r.
 template <typename Type>
 [[gnu::always_inline]] inline void block_octets(const OctetRows<typename Type::Block>& rows,
-                                                const typename Type::Block* const* row, int64_t b,
-                                                __m512i* w) {
-  if constexpr (__is_same(Type, TypeQ8_0)) {
-    const __m512i flip = _mm512_set1_epi8(static_cast<char>(0x80));
-    turn32(row, b, offsetof(BlockQ8_0, qs), w);
-    for (int i = 0; i < 4; ++i) w[i] = _mm512_xor_si512(w[i], flip);
-  } else {
-    nibble_octets(rows, b, w);
-    if constexpr (__is_same(Type, TypeQ5_0) || __is_same(Type, TypeQ5_1))
-      add_fifth_bits(rows, b, w);
-    if constexpr (__is_same(Type, TypeIQ4_NL)) {
-      const __m512i table = _mm512_broadcast_i32x4(iq4_table());
-      for (int i = 0; i < 4; ++i) w[i] = _mm512_shuffle_epi8(table, w[i]);
-    }
+                                                int64_t b, __m512i* w) {
+  nibble_octets(rows, b, w);
+  if constexpr (__is_same(Type, TypeQ5_0) || __is_same(Type, TypeQ5_1)) add_fifth_bits(rows, b, w);
+  if constexpr (__is_same(Type, TypeIQ4_NL)) {
+    const __m512i table = _mm512_broadcast_i32x4(iq4_table());
+    for (int i = 0; i < 4; ++i) w[i] = _mm512_shuffle_epi8(table, w[i]);
   }
 }
 

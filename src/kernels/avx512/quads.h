@@ -11,30 +11,33 @@ namespace {
 
 constexpr int kBlocks = 4;
 
-/// One token's activations of four consecutive blocks as the stream reads them.
-struct alignas(64) ArrangedQuad {
-  Quad q;
-  __m512i start;        // element 0 of lane i: minus the offset times the sum of block i
-  float d[kBlocks][4];  // of block i, four times
+/// Activations of four consecutive blocks as the streams read them.
+template <int kTokens>
+struct alignas(64) Arranged {
+  Quad q[kTokens];
+  __m512i start[kTokens];  // element 0 of lane i: minus the offset times the sum of block i
+  float d[kBlocks][4];  // [block][token]; 0 for tokens that are not there, but one fills all four
   float sums[kBlocks][4];
 };
 
-template <typename Type>
-inline void arrange(const MatmulArgs& a, ArrangedQuad* x) {
-  for (int64_t b = 0; b + kBlocks <= a.k / 32; b += kBlocks, ++x) {
-    alignas(64) int32_t start[16] = {};
-    for (int i = 0; i < kBlocks; ++i) {
-      const int16_t sum = a.xq.s[b + i];
-      for (int r = 0; r < 4; ++r) {
-        x->d[i][r] = a.xq.d[b + i];
-        x->sums[i][r] = static_cast<float>(sum);
+template <typename Type, int kTokens>
+inline void arrange(const MatmulArgs& a, Arranged<kTokens>* x) {
+  for (int64_t b = 0; b + kBlocks <= a.k / 32; b += kBlocks, ++x)
+    for (int t = 0; t < 4; ++t) {
+      const bool there = t < kTokens || kTokens == 1;
+      const int64_t from = kTokens == 1 ? 0 : t;
+      alignas(64) int32_t start[16] = {};
+      for (int i = 0; i < kBlocks; ++i) {
+        const int16_t sum = there ? a.xq.s[from * a.xq.s_stride + b + i] : int16_t{0};
+        x->d[i][t] = there ? a.xq.d[from * a.xq.d_stride + b + i] : 0.0f;
+        x->sums[i][t] = static_cast<float>(sum);
+        start[4 * i] = -Type::kOffset * sum;
       }
-      start[4 * i] = -Type::kOffset * sum;
+      if (t >= kTokens) continue;
+      const int8_t* const q = a.xq.q + t * a.xq.q_stride + 32 * b;
+      x->q[t] = lane_halves(load512(q), load512(q + 64));
+      x->start[t] = load512(start);
     }
-    const int8_t* const q = a.xq.q + 32 * b;
-    x->q = lane_halves(load512(q), load512(q + 64));
-    x->start = load512(start);
-  }
 }
 
 /// acc + the products of four blocks of a row, lane i those of block i.

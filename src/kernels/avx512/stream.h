@@ -1,6 +1,8 @@
 // What the streams share: how rows and tokens are taken together, and the sums over their lanes.
 #pragma once
 
+#include <utility>
+
 #include "kernels/avx512/unpack.h"
 #include "kernels/kernels.h"
 
@@ -58,11 +60,48 @@ template <typename Block, int64_t kInputs, typename Chain>
   });
 }
 
+/// Two to four tokens: lane t, element r is token t's and row r's.
+template <typename Block, int64_t kInputs, int kTokens, typename Chain>
+[[gnu::always_inline]] inline void stream_tokens(const MatmulArgs& a, Chain chain) {
+  stream_rows<Block, kInputs, kRows>(a, chain, [&](int64_t r0, __mmask8 mask, __m512 sums) {
+    alignas(64) float lanes[16];
+    _mm512_store_ps(lanes, sums);
+    for (int t = 0; t < kTokens; ++t)
+      _mm_mask_storeu_ps(a.out + t * a.out_stride + r0, mask, _mm_load_ps(lanes + 4 * t));
+  });
+}
+
+/// f.operator()<0>() ... <kCount - 1>().
+template <int kCount, typename F>
+[[gnu::always_inline]] inline void each(F f) {
+  [&]<int... i>(std::integer_sequence<int, i...>) __attribute__((always_inline)) {
+    (f.template operator()<i>(), ...);
+  }
+  (std::make_integer_sequence<int, kCount>{});
+}
+
+/// Few::run for two to kMost tokens, which says whether what it arranges fits the scratch; false
+/// for other numbers.
+template <typename Few, int kMost>
+inline bool few_tokens(const MatmulArgs& a) {
+  bool done = false;
+  each<kMost - 1>([&]<int n>() {
+    if (a.tokens == n + 2) done = Few::template run<n + 2>(a);
+  });
+  return done;
+}
+
 /// `count` elements in the scratch, or null where they do not fit.
 template <typename T>
 inline T* in_scratch(const MatmulArgs& a, int64_t count) {
   const bool fits = count * static_cast<int64_t>(sizeof(T)) <= static_cast<int64_t>(kMatmulScratch);
   return fits ? reinterpret_cast<T*>(a.scratch) : nullptr;
+}
+
+/// p[t] over the whole of lane t.
+inline __m512 spread_tokens(const float* p) {
+  const __m512i index = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
+  return _mm512_permutexvar_ps(index, _mm512_castps128_ps512(_mm_load_ps(p)));
 }
 
 }  // namespace

@@ -30,13 +30,13 @@ inline __m128i add_elements(__m512i c) {
 /// For the types of super_blocks.h.
 template <typename Type>
 [[gnu::always_inline]] inline Totals totals(const typename Type::Block* const* row, int64_t b,
-                                            const Heads& heads, const Arranged<Type>& x) {
+                                            const Heads& heads, const Arranged<Type, 1>& x) {
   __m512i q[4], sums[kRows];
-  for (int i = 0; i < 4; ++i) q[i] = load_once(&x.q[i]);
+  for (int i = 0; i < 4; ++i) q[i] = load_once(&x.q[0][i]);
   for (int r = 0; r < kRows; ++r)
     sums[r] = products<Type::kJoined>(Type::unpack(row[r][b], heads, r), q);
   const __m128i sum = add_lanes(lane_sums(sums));
-  const __m128i runs = add_elements(run_products<Type>(heads, x));
+  const __m128i runs = add_elements(run_products<Type, 1>(heads, x, 0));
   if constexpr (Type::kMinimum) return {sum, runs};
   return {_mm_sub_epi32(sum, _mm_slli_epi32(runs, Type::kShift)), runs};
 }
@@ -45,11 +45,11 @@ template <typename Type>
 template <typename Type>
 [[gnu::always_inline]] inline __m128 super_block(const typename Type::Block* const* row,
                                                  const std::byte* asked, int64_t b,
-                                                 const Arranged<Type>& x, __m128 chain) {
+                                                 const Arranged<Type, 1>& x, __m128 chain) {
   prefetch_rows<typename Type::Block, kRows>(asked, b);
   const Heads heads = Type::heads(row, b);
   const Totals total = totals<Type>(row, b, heads, x);
-  const __m256 d = _mm256_mul_ps(heads.d, _mm256_set1_ps(x.d));
+  const __m256 d = _mm256_mul_ps(heads.d, _mm256_set1_ps(x.d[0]));
   chain = _mm_fmadd_ps(_mm256_castps256_ps128(d), _mm_cvtepi32_ps(total.sum), chain);
   if constexpr (!Type::kMinimum) return chain;
   const __m128 minus = _mm_xor_ps(_mm256_extractf128_ps(d, 1), _mm_set1_ps(-0.0f));
@@ -59,9 +59,9 @@ template <typename Type>
 template <typename Type>
 bool stream(const MatmulArgs& a) {
   using Block = typename Type::Block;
-  auto* const x = in_scratch<Arranged<Type>>(a, a.k / 256);
+  auto* const x = in_scratch<Arranged<Type, 1>>(a, a.k / 256);
   if (x == nullptr) return false;
-  arrange<Type>(a, x);
+  arrange<Type, 1>(a, x);
   stream_token<Block, 256>(
       a, [&](const Block* const* row, const std::byte* asked, int64_t begin, int64_t end) {
         __m128 chain = _mm_setzero_ps();

@@ -34,10 +34,10 @@ inline __m128 chain_pairs(__m128 chain, __m512 f, __m512 v, __m512 g, __m512 u) 
 template <typename Type>
 [[gnu::always_inline]] inline __m128 four_blocks(const typename Type::Block* const* row,
                                                  const std::byte* asked, int64_t b,
-                                                 const ArrangedQuad& x, __m128 chain) {
+                                                 const Arranged<1>& x, __m128 chain) {
   prefetch_rows<typename Type::Block, kRows, kBlocks>(asked, b);
-  const Quad column = {load_once(&x.q.low), load_once(&x.q.high)};
-  const __m512i start = Type::kOffset == 0 ? _mm512_setzero_si512() : x.start;
+  const Quad column = {load_once(&x.q[0].low), load_once(&x.q[0].high)};
+  const __m512i start = Type::kOffset == 0 ? _mm512_setzero_si512() : x.start[0];
   __m512i sums[kRows];
   for (int r = 0; r < kRows; ++r) sums[r] = add_products(start, quad<Type>(row[r] + b), column);
   const __m512 sum = _mm512_cvtepi32_ps(lane_sums(sums));
@@ -52,9 +52,9 @@ template <typename Type>
 template <typename Type>
 bool stream(const MatmulArgs& a) {
   using Block = typename Type::Block;
-  auto* const x = in_scratch<ArrangedQuad>(a, a.k / (32 * kBlocks));
+  auto* const x = in_scratch<Arranged<1>>(a, a.k / (32 * kBlocks));
   if (x == nullptr) return false;
-  arrange<Type>(a, x);
+  arrange<Type, 1>(a, x);
   stream_token<Block, 32>(
       a, [&](const Block* const* row, const std::byte* asked, int64_t begin, int64_t end) {
         __m128 chain = _mm_setzero_ps();

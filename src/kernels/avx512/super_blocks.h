@@ -1,8 +1,8 @@
-// Super-blocks of 256 weights, unpacked where the file has them, for one token: a row's weights in
-// the order that costs least, and the activations in the same order. What is small, scales and
-// factors, is unpacked for four rows at once, a 128-bit lane a row; more tokens (octets.h) read
-// that too. Where the sub-block sums fit 16 bits (all types but IQ4_XS), scales are applied by a
-// 16-bit dot product.
+// Super-blocks of 256 weights, unpacked where the file has them, for one token, or a few: a row's
+// weights in the order that costs least, and the activations in the same order. What is small,
+// scales and factors, is unpacked for four rows at once, a 128-bit lane a row (octets.h reads that,
+// too). Where the sub-block sums fit 16 bits (all types but IQ4_XS), scales are applied by a 16-bit
+// dot product.
 #pragma once
 
 #include "kernels/avx512/stream.h"
@@ -19,49 +19,49 @@ struct Heads {
   __m256 d;          // one a row: d, then dmin where there is one
 };
 
-/// Activations of one super-block, in the order that suits the type's weights.
-struct Column {
-  __m512i q[4];
-};
-
-/// One row's weights of a super-block, unsigned, in the order of Column.
+/// One row's weights of a super-block, unsigned, in the order of the type's column().
 struct Weights {
   __m512i q[4];
   __m512i scale[2];  // int16, of the packed sums: see products()
 };
 
-/// Activations of one super-block as the stream reads them.
-template <typename Type>
-struct alignas(64) Arranged {
-  __m512i q[4];
-  __m128i runs[Type::kRuns / 8];
-  float d;
-};
-
-/// Token t's int16 sums of 16 activations of super-block b, or of 32 in the lower half.
+/// Token t's int16 sums of kRuns runs of super-block b; eight in the lower half.
 template <int kRuns>
 inline __m256i runs_of(const MatmulArgs& a, int64_t t, int64_t b) {
-  const __m256i sixteens = load256(a.xq.s + t * a.xq.s_stride + 16 * b);
-  if constexpr (kRuns == 16) return sixteens;
-  const __m256i pairs = _mm256_madd_epi16(sixteens, _mm256_set1_epi16(1));
+  const __m256i sixteen = load256(a.xq.s + t * a.xq.s_stride + 16 * b);
+  if constexpr (kRuns == 16) return sixteen;
+  const __m256i pairs = _mm256_madd_epi16(sixteen, _mm256_set1_epi16(1));
   return _mm256_zextsi128_si256(_mm256_cvtepi32_epi16(pairs));
 }
 
-/// The one token's activations of super-block b as they lie.
-inline Column activations(const MatmulArgs& a, int64_t b) {
-  const int8_t* q = a.xq.q + 256 * b;
+/// Four registers of activations as they lie.
+struct Activations {
+  __m512i x[4];
+};
+inline Activations activations(const MatmulArgs& a, int64_t t, int64_t b) {
+  const int8_t* q = a.xq.q + t * a.xq.q_stride + 256 * b;
   return {{load512(q), load512(q + 64), load512(q + 128), load512(q + 192)}};
 }
 
-template <typename Type>
-inline void arrange(const MatmulArgs& a, Arranged<Type>* x) {
-  for (int64_t b = 0; b < a.k / 256; ++b) {
-    const Column column = Type::column(activations(a, b));
-    for (int i = 0; i < 4; ++i) x[b].q[i] = column.q[i];
-    const __m256i runs = runs_of<Type::kRuns>(a, 0, b);
-    __builtin_memcpy(x[b].runs, &runs, sizeof x[b].runs);
-    x[b].d = a.xq.d[b];
-  }
+/// Activations of one super-block as the streams read them.
+template <typename Type, int kTokens>
+struct alignas(64) Arranged {
+  __m512i q[kTokens][4];
+  __m128i runs[kTokens][Type::kRuns / 8];
+  float d[4];  // 0 for tokens that are not there
+};
+
+template <typename Type, int kTokens>
+inline void arrange(const MatmulArgs& a, Arranged<Type, kTokens>* x) {
+  for (int64_t b = 0; b < a.k / 256; ++b)
+    for (int t = 0; t < 4; ++t) {
+      x[b].d[t] = t < kTokens ? a.xq.d[t * a.xq.d_stride + b] : 0.0f;
+      if (t >= kTokens) continue;
+      const Activations column = Type::column(activations(a, t, b));
+      for (int i = 0; i < 4; ++i) x[b].q[t][i] = column.x[i];
+      const __m256i runs = runs_of<Type::kRuns>(a, t, b);
+      __builtin_memcpy(x[b].runs[t], &runs, sizeof x[b].runs[t]);
+    }
 }
 
 /// a | (b & mask).
@@ -88,12 +88,13 @@ inline __m512i products(const Weights& w, const __m512i* x) {
   return _mm512_dpwssd_epi32(_mm512_madd_epi16(first, w.scale[0]), second, w.scale[1]);
 }
 
-/// Lane r: the products of row r's factors with the runs, in four parts.
-template <typename Type>
-inline __m512i run_products(const Heads& h, const Arranged<Type>& x) {
-  const __m512i sum = _mm512_madd_epi16(h.runs[0], _mm512_broadcast_i32x4(x.runs[0]));
+/// Lane r: the products of row r's factors with the runs of token t, in four parts.
+template <typename Type, int kTokens>
+inline __m512i run_products(const Heads& h, const Arranged<Type, kTokens>& x, int t) {
+  const __m512i sum = _mm512_madd_epi16(h.runs[0], _mm512_broadcast_i32x4(x.runs[t][0]));
   if constexpr (Type::kRuns == 8) return sum;
-  return _mm512_dpwssd_epi32(sum, h.runs[1], _mm512_broadcast_i32x4(x.runs[Type::kRuns / 8 - 1]));
+  return _mm512_dpwssd_epi32(sum, h.runs[1],
+                             _mm512_broadcast_i32x4(x.runs[t][Type::kRuns / 8 - 1]));
 }
 
 /// Lane r: the 16 bytes at `offset` of row r's block b.
@@ -140,8 +141,8 @@ struct PairedSubBlocks {
   static constexpr bool kMinimum = true, kJoined = true;
   static constexpr int kRuns = 8, kShift = 0;
 
-  static Column column(const Column& x) {
-    const Quad a0 = lane_halves(x.q[0], x.q[1]), a1 = lane_halves(x.q[2], x.q[3]);
+  static Activations column(const Activations& v) {
+    const Quad a0 = lane_halves(v.x[0], v.x[1]), a1 = lane_halves(v.x[2], v.x[3]);
     const Quad first = lane_halves(a0.low, a1.low), second = lane_halves(a0.high, a1.high);
     return {{first.low, second.low, first.high, second.high}};
   }
@@ -219,7 +220,7 @@ struct SuperQ6_K {
   static constexpr bool kMinimum = false, kJoined = false;
   static constexpr int kRuns = 16, kShift = 5;
 
-  static Column column(const Column& x) { return x; }
+  static Activations column(const Activations& v) { return v; }
   static Heads heads(const Block* const* row, int64_t b) {
     const Words words = signed_words(four_rows(row, b, offsetof(Block, scales)));
     return {{words.low, words.high},
@@ -249,10 +250,10 @@ struct Planes {
   static constexpr bool kJoined = false;
   static constexpr int kRuns = 16;
 
-  static Column column(const Column& x) {
-    return {{_mm512_shuffle_i64x2(x.q[0], x.q[2], 0x44), _mm512_shuffle_i64x2(x.q[0], x.q[2], 0xee),
-             _mm512_shuffle_i64x2(x.q[1], x.q[3], 0x44),
-             _mm512_shuffle_i64x2(x.q[1], x.q[3], 0xee)}};
+  static Activations column(const Activations& v) {
+    return {{_mm512_shuffle_i64x2(v.x[0], v.x[2], 0x44), _mm512_shuffle_i64x2(v.x[0], v.x[2], 0xee),
+             _mm512_shuffle_i64x2(v.x[1], v.x[3], 0x44),
+             _mm512_shuffle_i64x2(v.x[1], v.x[3], 0xee)}};
   }
   static void spread_scales(const Heads& h, int r, Weights& w) {
     const __m512i front = _mm512_unpacklo_epi64(h.scale[0], h.scale[1]);
