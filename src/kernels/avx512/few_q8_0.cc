@@ -9,18 +9,6 @@
 namespace weir::kernels::avx512 {
 namespace {
 
-/// block[i]: lane t is lane i of x[t].
-inline void turn_lanes(const __m512i* x, __m512i* block) {
-  const __m512i a = _mm512_shuffle_i32x4(x[0], x[1], 0x44);
-  const __m512i b = _mm512_shuffle_i32x4(x[0], x[1], 0xee);
-  const __m512i c = _mm512_shuffle_i32x4(x[2], x[3], 0x44);
-  const __m512i d = _mm512_shuffle_i32x4(x[2], x[3], 0xee);
-  block[0] = _mm512_shuffle_i32x4(a, c, 0x88);
-  block[1] = _mm512_shuffle_i32x4(a, c, 0xdd);
-  block[2] = _mm512_shuffle_i32x4(b, d, 0x88);
-  block[3] = _mm512_shuffle_i32x4(b, d, 0xdd);
-}
-
 /// Lane i of x everywhere.
 template <int i>
 inline __m512 lane_everywhere(__m512 x) {
@@ -38,7 +26,7 @@ template <int kTokens>
     for (int t = 0; t < kTokens; ++t) sums[t][r] = add_products(x.start[t], w, x.q[t]);
   }
   for (int t = 0; t < kTokens; ++t) lanes[t] = lane_sums(sums[t]);
-  turn_lanes(lanes, block);
+  turn_four(lanes, block, 1);  // lane t of block[i]: token t
   const __m512 d = scales<0>(row, b);
   each<kBlocks>([&]<int i>() __attribute__((always_inline)) {
     chain = _mm512_fmadd_ps(_mm512_mul_ps(lane_everywhere<i>(d), spread_tokens(x.d[i])),

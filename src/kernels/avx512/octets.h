@@ -40,18 +40,6 @@ inline __m512i everywhere(const void* p) {
   return _mm512_set1_epi64(x);
 }
 
-/// Lanes of the registers that x[0] ... x[3] are, turned: out[c] has lane c of each.
-[[gnu::always_inline]] inline void turn_four(const __m512i* x, __m512i* out, int stride) {
-  const __m512i a = _mm512_shuffle_i32x4(x[0], x[1], 0x44);
-  const __m512i b = _mm512_shuffle_i32x4(x[2], x[3], 0x44);
-  const __m512i c = _mm512_shuffle_i32x4(x[0], x[1], 0xee);
-  const __m512i d = _mm512_shuffle_i32x4(x[2], x[3], 0xee);
-  out[0] = _mm512_shuffle_i32x4(a, b, 0x88);
-  out[stride] = _mm512_shuffle_i32x4(a, b, 0xdd);
-  out[2 * stride] = _mm512_shuffle_i32x4(c, d, 0x88);
-  out[3 * stride] = _mm512_shuffle_i32x4(c, d, 0xdd);
-}
-
 template <typename Block>
 inline const std::byte* in_block(const Block* block, size_t offset) {
   return reinterpret_cast<const std::byte*>(block) + offset;

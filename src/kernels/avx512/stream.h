@@ -20,6 +20,18 @@ inline __m512i lane_sums(const __m512i* rows) {
   return _mm512_add_epi32(_mm512_unpacklo_epi64(a, b), _mm512_unpackhi_epi64(a, b));
 }
 
+/// Lanes turned: out[stride * c] has lane c of each of four registers.
+[[gnu::always_inline]] inline void turn_four(const __m512i* x, __m512i* out, int stride) {
+  const __m512i a = _mm512_shuffle_i32x4(x[0], x[1], 0x44);
+  const __m512i b = _mm512_shuffle_i32x4(x[2], x[3], 0x44);
+  const __m512i c = _mm512_shuffle_i32x4(x[0], x[1], 0xee);
+  const __m512i d = _mm512_shuffle_i32x4(x[2], x[3], 0xee);
+  out[0] = _mm512_shuffle_i32x4(a, b, 0x88);
+  out[stride] = _mm512_shuffle_i32x4(a, b, 0xdd);
+  out[2 * stride] = _mm512_shuffle_i32x4(c, d, 0x88);
+  out[3 * stride] = _mm512_shuffle_i32x4(c, d, 0xdd);
+}
+
 /// The halves `get` reads from the blocks of four rows, widened.
 template <typename Block, typename Get>
 inline __m128 four_halves(const Block* const* row, int64_t b, Get get) {
