@@ -22,6 +22,7 @@ inline __m256i lanes8(int n) {  // lane < n
 
 inline Vec zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 inline Vec set1(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+inline Vec spread(const float* p) { return set1(*p); }
 /// Holds a value in registers: the compiler forgets that it could be loaded again.
 inline void pin(Vec& x) { asm("" : "+x"(x.a), "+x"(x.b)); }
 inline Vec load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }

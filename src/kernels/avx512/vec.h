@@ -20,6 +20,12 @@ inline __mmask16 lanes(int n) { return static_cast<__mmask16>((1u << n) - 1u); }
 
 inline Vec zero() { return {_mm512_setzero_ps()}; }
 inline Vec set1(float x) { return {_mm512_set1_ps(x)}; }
+/// set1(*p) as a load of an integer: on a Zen 4 that of a float holds up products beside it.
+inline Vec spread(const float* p) {
+  int32_t bits;
+  __builtin_memcpy(&bits, p, sizeof bits);
+  return {_mm512_castsi512_ps(_mm512_set1_epi32(bits))};
+}
 /// Holds a value in registers: the compiler forgets that it could be loaded again.
 inline void pin(Vec& x) { asm("" : "+v"(x.v)); }
 inline Vec load(const float* p) { return {_mm512_loadu_ps(p)}; }

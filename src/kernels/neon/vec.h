@@ -24,6 +24,7 @@ inline Vec each(F f) {
 inline Vec set1(float x) {
   return each([&](int) { return vdupq_n_f32(x); });
 }
+inline Vec spread(const float* p) { return set1(*p); }
 inline Vec zero() { return set1(0.0f); }
 /// Holds a value in registers: the compiler forgets that it could be loaded again.
 inline void pin(Vec& x) { asm("" : "+w"(x.v[0]), "+w"(x.v[1]), "+w"(x.v[2]), "+w"(x.v[3])); }
