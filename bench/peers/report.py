@@ -1,7 +1,7 @@
-"""The table of bench/peers/run: what a row holds, its target, and how it is printed.
+"""The table of bench/peers/run: what a row holds and whether it meets its target.
 
 A row is one test of one model, type and instruction set, with the figures of every round of both
-sides and the ceilings that the same rounds measured. Nothing is measured here.
+sides and the ceilings that the same rounds measured. Nothing is measured here; render.py prints.
 """
 
 from __future__ import annotations
@@ -20,6 +20,13 @@ KV_GAIN = {"q8_0": 1.4, "q4_0": 1.8}
 
 
 @dataclasses.dataclass
+class Verdict:
+    target: str = "–"
+    figure: str = ""  # what is held against the target, where it is not in another column
+    holds: bool | None = None
+
+
+@dataclasses.dataclass
 class Row:
     model: str
     type: str
@@ -33,7 +40,12 @@ class Row:
     ceiling: str = ""  # "int8", "f32", "bf16" or "read"
     read_bytes_per_second: float = 0  # of the same rounds
     facts: dict[str, float] = dataclasses.field(default_factory=dict)  # sizes, in bytes
+    runs: int = 0  # of each round, whose figure is their median; 0: not told
     error: str = ""  # why there are no figures, or only of one side
+    # Of a published row: which version ran when, and what was said of it beside the rows of its run.
+    version: str = ""
+    date: str = ""
+    verdict: Verdict | None = None
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -54,13 +66,6 @@ class Row:
         return ratio if self.unit == "tokens/s" else 1 / ratio
 
 
-@dataclasses.dataclass
-class Verdict:
-    target: str = "–"
-    figure: str = ""  # what is held against the target, where it is not in another column
-    holds: bool | None = None
-
-
 class Table:
     """Rows by key, in the order they came; a later row replaces an earlier one."""
 
@@ -71,19 +76,22 @@ class Table:
     def add(self, row: Row) -> None:
         self.rows[row.key] = row
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Path, published: bool = False) -> None:
+        """Verdicts stay as they are only if `published`; else they follow from all that is loaded."""
         stored = json.loads(path.read_text(encoding="utf-8"))
         self.about |= stored["about"]
         for row in stored["rows"]:
-            row.pop("verdict", None)  # it is for readers; new rows may change it
-            self.add(Row(**row))
+            verdict = row.pop("verdict", None)
+            self.add(Row(**row, verdict=Verdict(**verdict) if published else None))
 
     def save(self, path: Path) -> None:
+        """A line for each row, so that two versions of a file can be compared."""
         rows = [dataclasses.asdict(row) | {"verdict": dataclasses.asdict(self.verdict(row))}
                 for row in self.rows.values()]
+        text = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+        about = json.dumps(self.about, ensure_ascii=False)
         partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps({"about": self.about, "rows": rows}, indent=1) + "\n",
-                           encoding="utf-8")
+        partial.write_text(f'{{"about": {about},\n"rows": [\n{text}\n]}}\n', encoding="utf-8")
         partial.rename(path)
 
     def rate(self, row: Row, test: str) -> float | None:
@@ -96,6 +104,8 @@ class Table:
         return statistics.median(row.share) if row.share else None
 
     def verdict(self, row: Row) -> Verdict:
+        if row.verdict:
+            return row.verdict
         if not row.weir:
             return Verdict(holds=None)
         if row.isa == "avx2":
@@ -167,85 +177,3 @@ class Table:
             return Verdict("≤ 1.15 × prefill + 30 ms (no pp16 row)")
         limit = 1.15 * 16e3 / rate + 30
         return Verdict(f"≤ {limit:.0f} ms (1.15 × prefill + 30 ms)", "", row.ours() <= limit)
-
-    def markdown(self) -> str:
-        lines = ["; ".join(f"{name}: {text}" for name, text in self.about.items()) + ".", "",
-                 "| model | type | test | target | weir | llama.cpp | ratio | share of ceiling "
-                 "(llama.cpp) | holds |", "|---|---|---|---|---:|---:|---:|---|---|"]
-        held = missed = 0
-        for row in self.rows.values():
-            verdict = self.verdict(row)
-            held += verdict.holds is True
-            missed += verdict.holds is False
-            lines.append(self._line(row, verdict))
-        failed = [row for row in self.rows.values() if row.error]
-        lines += ["", f"{held} targets held, {missed} missed, {len(failed)} rows with a side that "
-                  "did not run."]
-        lines += [f"- {row.model} {row.type} {row.isa} {row.test}: {row.error}" for row in failed]
-        return "\n".join(lines) + "\n"
-
-    def _line(self, row: Row, verdict: Verdict) -> str:
-        def side(figures: list[float]) -> str:
-            if not figures:
-                return "did not run" if row.error else "–"
-            text = f"{statistics.median(figures):.1f}"
-            if len(figures) > 1:
-                text += f" ({min(figures):.1f}–{max(figures):.1f})"
-            return text if row.unit == "tokens/s" else f"{text} {row.unit}"
-
-        ratio, share = row.ratio(), ""
-        if row.share:
-            ours = self.share(row)
-            share = f"{100 * ours:.0f} % of {row.ceiling}"
-            if ratio:
-                share += f" ({100 * ours / ratio:.0f} %)"
-            if row.best:
-                share += f", {100 * statistics.median(row.best):.0f} % of its best"
-        mark = {True: "yes", False: "**no**", None: ""}[verdict.holds]
-        if verdict.figure:
-            mark = f"{mark} ({verdict.figure})"
-        name = row.test if row.isa == "native" else f"{row.test}, {row.isa}"
-        return (f"| {row.model} | {row.type} | {name} | {verdict.target} | {side(row.weir)} | "
-                f"{side(row.peer)} | {f'{ratio:.2f}' if ratio else ''} | {share} | {mark} |")
-
-    def svg(self) -> str:
-        """Bars: the share of the ceiling of both sides, by model and test; a tick is the target."""
-        rows = [row for row in self.rows.values() if row.share and row.depth == 0
-                and row.test in ("pp512", "tg64")]
-        rows.sort(key=lambda row: (row.test, row.model, row.isa))
-        left, width, step = 230, 520, 34
-        height = 60 + step * len(rows)
-        parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + width + 60} '
-                 f'{height}" font-family="sans-serif" font-size="12">',
-                 '<rect width="100%" height="100%" fill="#fff"/>',
-                 f'<text x="{left}" y="18" fill="#222">Share of the ceiling: '
-                 '<tspan fill="#1463a5" font-weight="bold">weir</tspan>, '
-                 '<tspan fill="#8a8a8a" font-weight="bold">llama.cpp</tspan>; the line is the '
-                 'target</text>']
-        for percent in (0, 25, 50, 75, 100):
-            x = left + width * percent / 100
-            parts.append(f'<line x1="{x}" y1="28" x2="{x}" y2="{height - 18}" stroke="#ddd"/>'
-                         f'<text x="{x}" y="{height - 4}" text-anchor="middle" fill="#666">'
-                         f'{percent} %</text>')
-        goals = INTEGER_PREFILL | REAL_PREFILL
-        for i, row in enumerate(rows):
-            y = 32 + step * i
-            ours, ratio = self.share(row), row.ratio()
-            label = f"{row.model} {row.type} {row.test}" + (
-                "" if row.isa == "native" else f" {row.isa}")
-            parts.append(f'<text x="{left - 8}" y="{y + 16}" text-anchor="end" fill="#222">{label}'
-                         '</text>')
-            for offset, share, colour in ((0, ours, "#1463a5"),
-                                          (13, ours / ratio if ratio else 0, "#b0b0b0")):
-                parts.append(f'<rect x="{left}" y="{y + offset}" height="11" fill="{colour}" '
-                             f'width="{width * min(share, 1.05):.0f}"/>')
-                if share:
-                    parts.append(f'<text x="{left + width * min(share, 1.05) + 4:.0f}" '
-                                 f'y="{y + offset + 10}" font-size="10" fill="#444">'
-                                 f'{100 * share:.0f}</text>')
-            goal = 0.95 if row.test == "tg64" else goals.get(row.type)
-            if goal and row.isa == "native":
-                x = left + width * goal
-                parts.append(f'<line x1="{x}" y1="{y - 2}" x2="{x}" y2="{y + 26}" '
-                             'stroke="#c0392b" stroke-width="2"/>')
-        return "\n".join(parts) + "\n</svg>\n"
