@@ -1,4 +1,4 @@
-"""How tables of bench/peers/run are printed: Markdown, bars as SVG, a summary of several machines."""
+"""How tables of bench/peers/run are printed: Markdown, bars as SVG, a summary of all machines."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def markdown(table: Table) -> str:
     dated = any(row.version for row in table.rows.values())
     head = ["model", "type", "test", "target", "weir", "llama.cpp", "ratio",
             "share of ceiling (llama.cpp)", "holds"] + ["version, rounds × runs"] * dated
-    lines = ["; ".join(f"{name}: {text}" for name, text in table.about.items()) + ".", "",
+    about = {name: text for name, text in table.about.items() if name != "name"}
+    lines = ["; ".join(f"{name}: {text}" for name, text in about.items()) + ".", "",
              f"| {' | '.join(head)} |", "|---|---|---|---|---:|---:|---:|---|---|" + "---|" * dated]
     lines += [_line(table, row, dated) for row in table.rows.values()]
     verdicts = [table.verdict(row).holds for row in table.rows.values()]
@@ -98,7 +99,7 @@ GROUPS = (
 
 
 def summary(tables: dict[str, Table]) -> str:
-    """A line for each target: of how many rows it holds, their figures, and those beside the peer."""
+    """A line for each target: how many rows hold it, their figures, and those beside the peer."""
     lines = [f"| work | target | {' | '.join(tables)} |", "|---|---|" + "---|" * len(tables)]
     for group in GROUPS:
         cells = [_cell(table, group) for table in tables.values()]
@@ -152,12 +153,13 @@ def svg(table: Table) -> str:
                 if row.test == test and row.share and row.isa != "avx2"]
                for test in ("pp512", "tg64")]
     width, left, step, top = 580, 190, 30, 64
+    machine = table.about.get("name") or table.about.get("machine", "")
     height = top + step * max(map(len, columns)) + 24
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {2 * width} {height}" '
              'font-family="sans-serif" font-size="12">',
              '<rect width="100%" height="100%" fill="#fff"/>',
-             f'<text x="16" y="20" fill="#222">{table.about.get("name", table.about.get("machine", ""))}: share of the '
-             f'ceiling; <tspan fill="{OURS}" font-weight="bold">weir</tspan>, '
+             f'<text x="16" y="20" fill="#222">{machine}: share of the ceiling; '
+             f'<tspan fill="{OURS}" font-weight="bold">weir</tspan>, '
              f'<tspan fill="#777" font-weight="bold">llama.cpp</tspan>, '
              f'<tspan fill="{GOAL}" font-weight="bold">target</tspan></text>']
     for i, (title, rows) in enumerate(zip(("a prompt of 512 tokens", "one token at a time"),

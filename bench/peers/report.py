@@ -42,7 +42,7 @@ class Row:
     facts: dict[str, float] = dataclasses.field(default_factory=dict)  # sizes, in bytes
     runs: int = 0  # of each round, whose figure is their median; 0: not told
     error: str = ""  # why there are no figures, or only of one side
-    # Of a published row: which version ran when, and what was said of it beside the rows of its run.
+    # Of a published row: which version ran when, and what its own run said of it.
     version: str = ""
     date: str = ""
     verdict: Verdict | None = None
@@ -77,7 +77,7 @@ class Table:
         self.rows[row.key] = row
 
     def load(self, path: Path, published: bool = False) -> None:
-        """Verdicts stay as they are only if `published`; else they follow from all that is loaded."""
+        """Verdicts stay as they are if `published`; else they follow from all that is loaded."""
         stored = json.loads(path.read_text(encoding="utf-8"))
         self.about |= stored["about"]
         for row in stored["rows"]:
