@@ -15,7 +15,7 @@ def markdown(table: Table) -> str:
     """Every row, how many targets hold, and what did not run."""
     dated = any(row.version for row in table.rows.values())
     head = ["model", "type", "test", "target", "weir", "llama.cpp", "ratio",
-            "share of ceiling (llama.cpp)", "holds"] + ["version, rounds × runs"] * dated
+            "share of ceiling (llama.cpp)", "holds"] + ["date, version, rounds × runs"] * dated
     about = {name: text for name, text in table.about.items() if name != "name"}
     lines = ["; ".join(f"{name}: {text}" for name, text in about.items()) + ".", "",
              f"| {' | '.join(head)} |", "|---|---|---|---|---:|---:|---:|---|---|" + "---|" * dated]
@@ -51,8 +51,8 @@ def _line(table: Table, row: Row, dated: bool) -> str:
         mark = f"{mark} ({verdict.figure})"
     cells = [row.model, row.type, _name(row), verdict.target, side(row.weir), side(row.peer),
              f"{ratio:.2f}" if ratio else "", share, mark]
-    often = f", {len(row.weir)} × {row.runs}" if row.runs else ""
-    return f"| {' | '.join(cells + [row.version + often] * dated)} |"
+    run = f"{row.date} {row.version}" + (f", {len(row.weir)} × {row.runs}" if row.runs else "")
+    return f"| {' | '.join(cells + [run] * dated)} |"
 
 
 def _name(row: Row) -> str:
@@ -190,7 +190,7 @@ def _bars(table: Table, row: Row, left: float, top: float) -> list[str]:
     parts = [f'<text x="{left - 6}" y="{top + 15}" text-anchor="end" fill="#222">{label}</text>']
     parts += [f'<rect x="{left}" y="{y}" width="{length:.0f}" height="10" fill="{colour}"/>'
               for length, y, _, colour in bars]
-    if goal := _goal(row):
+    if goal := row.goal():
         x = left + BAR * goal
         parts.append(f'<line x1="{x}" y1="{top - 2}" x2="{x}" y2="{top + 23}" stroke="{GOAL}" '
                      'stroke-width="2"/>')
@@ -199,9 +199,3 @@ def _bars(table: Table, row: Row, left: float, top: float) -> list[str]:
               f'stroke="#fff" stroke-width="3" paint-order="stroke">{100 * share:.0f}</text>'
               for length, y, share, _ in bars]
     return parts
-
-
-def _goal(row: Row) -> float | None:
-    if row.test == "tg64":
-        return 0.95
-    return 0.65 if row.isa == "bf16-dot" else (INTEGER_PREFILL | REAL_PREFILL).get(row.type)

@@ -55,6 +55,13 @@ class Row:
     def depth(self) -> int:
         return int(self.test.partition("@")[2] or 0)
 
+    def goal(self) -> float | None:
+        """The share of the ceiling that it should reach, where the target is one."""
+        prefill = (INTEGER_PREFILL | REAL_PREFILL).get(self.type)
+        if self.isa == "bf16-dot":
+            prefill = 0.65
+        return {"pp512": prefill, "tg64": 0.95}.get(self.test)
+
     def ours(self) -> float:
         return statistics.median(self.weir)
 
@@ -124,9 +131,7 @@ class Table:
             limit = (sum(row.facts[name] for name in ("file", "kv", "workspace")) + 64e6) / 1e6
             return Verdict(f"≤ {limit:.0f} MB (file + KV + 64 MB + scratch)", "",
                            row.ours() <= limit)
-        prefill = 0.65 if row.isa == "bf16-dot" else (INTEGER_PREFILL | REAL_PREFILL).get(row.type)
-        goal = {"pp512": prefill, "tg64": 0.95}.get(row.test)
-        share = self.share(row)
+        goal, share = row.goal(), self.share(row)
         if goal is None or share is None:
             return Verdict()
         return Verdict(f"≥ {100 * goal:.0f} % of {row.ceiling}", "", share >= goal)
