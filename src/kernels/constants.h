@@ -8,6 +8,9 @@ constexpr float kLn2High = 0x1.62e400p-1f;  // 13 low bits zero: n * kLn2High is
 constexpr float kLn2Low = 0x1.7f7d1cp-20f;
 constexpr float kExpMax = 89.0f;    // e^89 overflows to infinity
 constexpr float kExpMin = -104.5f;  // e^-104.5 rounds to zero
+// Online softmax of float pages: what weights are held against is raised only by scores that are
+// more than this above it. Weights stay below e^32 = 8e13.
+constexpr float kSoftmaxSlack = 32.0f;
 // 1/7!, 1/6!, ..., 1
 constexpr float kExpCoefficients[8] = {1.0f / 5040.0f, 1.0f / 720.0f, 1.0f / 120.0f, 1.0f / 24.0f,
                                        1.0f / 6.0f,    0.5f,          1.0f,          1.0f};

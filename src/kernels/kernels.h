@@ -11,7 +11,7 @@
 namespace weir::kernels {
 
 /// Version of the canonical arithmetic; stored with everything that outlives a process.
-inline constexpr int kNumericsVersion = 2;
+inline constexpr int kNumericsVersion = 3;
 /// The same with the option "bf16-dot".
 inline constexpr int kBf16DotVersion = kNumericsVersion + 0x10000;
 

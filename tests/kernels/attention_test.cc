@@ -61,6 +61,12 @@ class Pages {
     const uint16_t half = float_to_half(scale);
     std::memcpy(at(part, position) + (block * 16 + position % 16) * 2, &half, sizeof half);
   }
+  /// Puts number d of one token of float pages.
+  void put_number(KvPart part, int64_t position, int64_t d, float x) {
+    const int64_t slot = position % 16;
+    put(buffers_[static_cast<size_t>(position / 16)],
+        part == KvPart::keys ? d * 16 + slot : 16 * head_dim_ + slot * value_dim_ + d, x);
+  }
   float key(int64_t position, int64_t d) const {
     if (kernels::is_quantised_kv(type_)) return quantised(KvPart::keys, position, d);
     return get(position, d * 16 + position % 16);
@@ -198,11 +204,18 @@ std::vector<float> as_seen(const Case& c, std::vector<float> q) {
   return q;
 }
 
-TEST(Attention, EqualsRef) {
-  std::mt19937 rng(5);
+/// Queries of all tokens; every so many of them `loud` times as large.
+std::vector<float> queries(std::mt19937& rng, const Case& c, float loud, size_t every) {
+  auto q = test::random_floats(rng, c.positions.size() * c.group * c.head_dim);
+  for (size_t i = 0; i < q.size(); ++i)
+    if (i / static_cast<size_t>(c.head_dim) % every == 0) q[i] *= loud;
+  return q;
+}
+
+void expect_as_ref(std::mt19937& rng, float loud, size_t every) {
   for (const Case& c : cases()) {
     const Pages pages(rng, c.type, c.head_dim, c.value_dim, c.positions.back() + 1);
-    const auto q = test::random_floats(rng, c.positions.size() * c.group * c.head_dim);
+    const auto q = queries(rng, c, loud, every);
     const auto expected = attend(kernels::ref_table(), c, pages, q);
     for (const KernelTable* table : test::fast_tables())
       ASSERT_TRUE(test::all_same(expected, attend(*table, c, pages, q)))
@@ -211,39 +224,81 @@ TEST(Attention, EqualsRef) {
   }
 }
 
+TEST(Attention, EqualsRef) {
+  std::mt19937 rng(5);
+  expect_as_ref(rng, 1.0f, 1);
+}
+
+/// Scores of later pages far above those of the first: for all queries, or for some that walk
+/// together with others.
+TEST(Attention, EqualsRefWhereTheLargestScoreIsRaised) {
+  std::mt19937 rng(8);
+  expect_as_ref(rng, 40.0f, 1);
+  expect_as_ref(rng, 40.0f, 5);
+}
+
+/// What a softmax in double gives for a query at `position`.
+std::vector<double> plain_softmax(const Case& c, const Pages& pages, const float* query,
+                                  int64_t position) {
+  const int64_t begin = c.window > 0 ? std::max<int64_t>(0, position - c.window + 1) : 0;
+  std::vector<double> score;
+  for (int64_t j = begin; j <= position; ++j) {
+    double dot = 0;
+    for (int64_t d = 0; d < c.head_dim; ++d) dot += double{query[d]} * pages.key(j, d);
+    dot *= 0.25;
+    score.push_back(c.softcap != 0 ? c.softcap * std::tanh(dot / c.softcap) : dot);
+  }
+  const double largest = *std::max_element(score.begin(), score.end());
+  std::vector<double> out(static_cast<size_t>(c.value_dim));
+  double sum = 0;
+  for (int64_t j = begin; j <= position; ++j) {
+    const double p = std::exp(score[static_cast<size_t>(j - begin)] - largest);
+    sum += p;
+    for (int64_t d = 0; d < c.value_dim; ++d) out[static_cast<size_t>(d)] += p * pages.value(j, d);
+  }
+  for (double& x : out) x /= sum;
+  return out;
+}
+
 TEST(Attention, RefEqualsAPlainSoftmax) {
   std::mt19937 rng(6);
-  for (const Case& c : cases()) {
-    const Pages pages(rng, c.type, c.head_dim, c.value_dim, c.positions.back() + 1);
-    const auto q = test::random_floats(rng, c.positions.size() * c.group * c.head_dim);
-    const auto found = attend(kernels::ref_table(), c, pages, q);
-    const auto seen = as_seen(c, q);
-    // Weights of quantised pages are bytes: half a step each, on values of about 1. The others err
-    // in the sums along a head.
-    const double floats = c.head_dim > 256 ? 5e-5 : 2e-5;
-    const double bound = kernels::is_quantised_kv(c.type) ? 2e-2 : floats;
-    for (size_t t = 0; t < c.positions.size(); ++t) {
-      const int64_t position = c.positions[t];
-      const int64_t begin = c.window > 0 ? std::max<int64_t>(0, position - c.window + 1) : 0;
-      const float* query = seen.data() + static_cast<int64_t>(t) * c.group * c.head_dim;
-      std::vector<double> out(static_cast<size_t>(c.value_dim));
-      double sum = 0;
-      for (int64_t j = begin; j <= position; ++j) {
-        double score = 0;
-        for (int64_t d = 0; d < c.head_dim; ++d) score += double{query[d]} * pages.key(j, d);
-        score *= 0.25;
-        if (c.softcap != 0) score = c.softcap * std::tanh(score / c.softcap);
-        const double p = std::exp(score);
-        sum += p;
-        for (int64_t d = 0; d < c.value_dim; ++d)
-          out[static_cast<size_t>(d)] += p * pages.value(j, d);
+  for (const float loud : {1.0f, 40.0f})
+    for (const Case& c : cases()) {
+      const Pages pages(rng, c.type, c.head_dim, c.value_dim, c.positions.back() + 1);
+      const auto q = queries(rng, c, loud, 1);
+      const auto found = attend(kernels::ref_table(), c, pages, q);
+      const auto seen = as_seen(c, q);
+      // Weights of quantised pages are bytes: half a step each, on values of about 1. The others
+      // err in the sums along a head, which grow with the queries.
+      const double floats = loud * (c.head_dim > 256 ? 5e-5 : 2e-5);
+      const double bound = kernels::is_quantised_kv(c.type) ? 2e-2 : floats;
+      for (size_t t = 0; t < c.positions.size(); ++t) {
+        const auto expected = plain_softmax(
+            c, pages, seen.data() + static_cast<int64_t>(t) * c.group * c.head_dim, c.positions[t]);
+        const float* row = found.data() + static_cast<int64_t>(t) * (c.group * c.value_dim + 5);
+        for (size_t d = 0; d < expected.size(); ++d) ASSERT_NEAR(row[d], expected[d], bound);
       }
-      for (int64_t d = 0; d < c.value_dim; ++d)
-        ASSERT_NEAR(
-            found[t * static_cast<size_t>(c.group * c.value_dim + 5) + static_cast<size_t>(d)],
-            out[static_cast<size_t>(d)] / sum, bound);
     }
-  }
+}
+
+/// In the first page of a segment, a later one, and the one that the query sees in part.
+TEST(Attention, NanAndInfinityInFloatPages) {
+  std::mt19937 rng(9);
+  for (const DType type : {DType::f32, DType::f16, DType::bf16})
+    for (const float bad : {NAN, INFINITY, -INFINITY})
+      for (const int64_t position : {256, 290, 301})
+        for (const KvPart part : {KvPart::keys, KvPart::values}) {
+          const Case c{type, 64, 64, 4, 0, 0.0f, {301}};
+          Pages pages(rng, type, 64, 64, 302);
+          pages.put_number(part, position, 17, bad);
+          const auto q = queries(rng, c, 1.0f, 1);
+          const auto expected = attend(kernels::ref_table(), c, pages, q);
+          EXPECT_TRUE(std::isnan(expected[17]) || !std::isnan(bad));
+          EXPECT_TRUE(std::isfinite(expected[16]) || part == KvPart::keys);
+          for (const KernelTable* table : test::fast_tables())
+            EXPECT_TRUE(test::all_same(expected, attend(*table, c, pages, q)))
+                << table->isa << " " << info(type).name << " " << bad << " " << position;
+        }
 }
 
 TEST(Attention, NanAndInfinityReachTheOutput) {

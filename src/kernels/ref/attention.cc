@@ -1,6 +1,6 @@
 // Canonical attention over KV pages: segments of 256 absolute positions, each an online softmax
-// over its pages of 16 in order; segments merged in ascending order, empty ones skipped. What a
-// query sees depends on its position only.
+// over its pages of 16 in order, raised lazily; segments merged in ascending order, empty ones
+// skipped. What a query sees depends on its position only.
 #include <algorithm>
 #include <cmath>
 
@@ -19,11 +19,11 @@ float element(DType type, const std::byte* base, int64_t index) {
   return value;
 }
 
-/// Adds positions [first, last) of one page to the state.
+/// Adds positions [first, last) of one page to the state, whose sum of weights is in lanes.
 void add_page(const AttentionArgs& a, const float* q, const std::byte* page, int first, int last,
-              AttentionState& state) {
+              AttentionState& state, float* lanes) {
   float s[16];
-  float largest = state.m;
+  float largest = kMinusInfinity;
   for (int j = first; j < last; ++j) {
     float dot = 0.0f;
     for (int64_t i = 0; i < a.head_dim; ++i)
@@ -32,16 +32,18 @@ void add_page(const AttentionArgs& a, const float* q, const std::byte* page, int
     if (a.softcap != 0.0f) s[j] = a.softcap * tanh(s[j] / a.softcap);
     largest = max_of(s[j], largest);
   }
-  float p[16] = {};
-  for (int j = first; j < last; ++j) p[j] = exp(s[j] - largest);
-  const float correction = exp(state.m - largest);
-  state.l = std::fma(state.l, correction, reduce16(p));
-  state.m = largest;
-  for (int64_t i = 0; i < a.value_dim; ++i) {
-    float o = state.o[i] * correction;
-    for (int j = first; j < last; ++j)
-      o = std::fma(p[j], element(a.kv_type, page + a.v_offset, j * a.value_dim + i), o);
-    state.o[i] = o;
+  if (largest > state.m + kSoftmaxSlack) {
+    const float correction = exp(state.m - largest);
+    for (int j = 0; j < 16; ++j) lanes[j] *= correction;
+    for (int64_t i = 0; i < a.value_dim; ++i) state.o[i] *= correction;
+    state.m = largest;
+  }
+  for (int j = first; j < last; ++j) {
+    const float weight = exp(s[j] - state.m);
+    lanes[j] += weight;
+    for (int64_t i = 0; i < a.value_dim; ++i)
+      state.o[i] =
+          std::fma(weight, element(a.kv_type, page + a.v_offset, j * a.value_dim + i), state.o[i]);
   }
 }
 
@@ -52,13 +54,15 @@ void one_query(const AttentionArgs& a, const float* q, int64_t position, float* 
   for (int64_t start = begin / kAttentionSegment * kAttentionSegment; start < end;
        start += kAttentionSegment) {
     AttentionState segment;
+    float lanes[16] = {};
     for (int64_t page = start; page < std::min(end, start + kAttentionSegment);
          page += kPageTokens) {
       const int64_t first = std::max(begin, page), last = std::min(end, page + kPageTokens);
       if (first >= last) continue;
       add_page(a, q, a.pages[page / kPageTokens], static_cast<int>(first - page),
-               static_cast<int>(last - page), segment);
+               static_cast<int>(last - page), segment, lanes);
     }
+    segment.l = reduce16(lanes);
     merge(segment, a.value_dim, total);
   }
   for (int64_t i = 0; i < a.value_dim; ++i) out[i] = total.o[i] / total.l;

@@ -9,7 +9,8 @@ namespace weir::kernels::ref {
 
 inline constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 
-/// Softmax state: largest score m, sum l of exp(score - m), weighted sum o of values.
+/// Softmax state: the score m that weights are held against, sum l of exp(score - m), weighted sum
+/// o of values.
 struct AttentionState {
   float m = kMinusInfinity;
   float l = 0.0f;
