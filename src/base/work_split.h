@@ -15,7 +15,8 @@
 namespace weir {
 
 /// How units are cut: a piece has a multiple of `units`, and is so many quarters of what is left of
-/// a share. Three suit pieces that begin with work for all their units.
+/// a share. Three suit pieces that begin with work for all their units; none makes every piece
+/// `units` long.
 struct Grain {
   int64_t units = 1;
   int quarters = 2;

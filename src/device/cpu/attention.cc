@@ -14,7 +14,8 @@ namespace {
 using kernels::KernelTable;
 using kernels::kPageTokens;
 
-constexpr int64_t kTokenBlock = 16;
+// A whole number of tiles of twelve queries, however many heads share a KV head.
+constexpr int64_t kTokenBlock = 24;
 
 void norm_heads(const KernelTable& table, float* x, int64_t heads, int64_t dim, const float* weight,
                 bool full_width, float epsilon) {
@@ -59,6 +60,19 @@ void check(const AttentionRows& rows, std::span<const SequenceRun> runs, int64_t
     next += run.rows;
   }
   WEIR_CHECK(next == rows.tokens, "runs cover {} of {} rows", next, rows.tokens);
+}
+
+/// Up to kTokenBlock tokens of one run.
+struct TokenBlock {
+  const KvView& kv;
+  int64_t row, tokens;
+};
+/// Number `index` of all runs' blocks.
+TokenBlock block_at(std::span<const SequenceRun> runs, int64_t index) {
+  const SequenceRun* run = runs.data();
+  for (; index >= div_up(run->rows, kTokenBlock); ++run) index -= div_up(run->rows, kTokenBlock);
+  const int64_t begin = index * kTokenBlock;
+  return {run->kv, run->first_row + begin, std::min(kTokenBlock, run->rows - begin)};
 }
 
 /// Where row t of a batch stands.
@@ -122,40 +136,36 @@ void attend(CpuDevice& device, const AttentionRows& rows, std::span<const Sequen
   // Pieces of a group read the same keys twice, so only where threads would stand idle.
   const int64_t pieces =
       std::clamp<int64_t>(device.threads() / (blocks * layout.kv_heads), 1, group);
-  device.run(work, [&](int thread, int threads) {
-    kernels::AttentionArgs args;
-    args.kv_type = layout.type;
-    args.head_dim = layout.key_dim;
-    args.value_dim = layout.value_dim;
-    args.q_stride = rows.q_stride;
-    args.window = shape.window;
-    args.scale = shape.scale;
-    args.softcap = shape.softcap;
-    args.out_stride = out_stride;
-    args.scratch = device.scratch(thread);
-    int64_t task = 0;
-    for (const SequenceRun& run : runs) {
-      args.pages = run.kv.pages.data();
-      // Later blocks see more positions; dealing them out in turn keeps the shares even.
-      for (int64_t begin = 0; begin < run.rows; begin += kTokenBlock) {
-        const int64_t row = run.first_row + begin;
-        args.tokens = std::min(kTokenBlock, run.rows - begin);
-        args.positions = positions + row;
-        for (int64_t h = 0; h < layout.kv_heads; ++h) {
-          args.k_offset = layout.k_offset(shape.layer, h);
-          args.v_offset = layout.v_offset(shape.layer, h);
-          for (int64_t p = 0; p < pieces; ++p) {
-            if (task++ % threads != thread) continue;
-            const int64_t first = group * p / pieces, last = group * (p + 1) / pieces;
-            args.group = last - first;
-            args.q = rows.q + row * rows.q_stride + (h * group + first) * layout.key_dim;
-            args.out = out + row * out_stride + (h * group + first) * layout.value_dim;
-            device.table().attention(args);
-          }
+  // One claim, one task: a task is long, and tasks are not equal. Later blocks see more positions
+  // and come first, so that the last ones to be claimed are short.
+  const int64_t tasks = layout.kv_heads * pieces * blocks;
+  device.split(
+      tasks, {.units = 1, .quarters = 0}, work, [&](int thread, int64_t next, int64_t end) {
+        kernels::AttentionArgs args;
+        args.kv_type = layout.type;
+        args.head_dim = layout.key_dim;
+        args.value_dim = layout.value_dim;
+        args.q_stride = rows.q_stride;
+        args.window = shape.window;
+        args.scale = shape.scale;
+        args.softcap = shape.softcap;
+        args.out_stride = out_stride;
+        args.scratch = device.scratch(thread);
+        for (; next < end; ++next) {
+          const TokenBlock block = block_at(runs, blocks - 1 - next % blocks);
+          const int64_t head = next / blocks / pieces, piece = next / blocks % pieces;
+          const int64_t first = group * piece / pieces, last = group * (piece + 1) / pieces;
+          args.pages = block.kv.pages.data();
+          args.tokens = block.tokens;
+          args.positions = positions + block.row;
+          args.k_offset = layout.k_offset(shape.layer, head);
+          args.v_offset = layout.v_offset(shape.layer, head);
+          args.group = last - first;
+          args.q = rows.q + block.row * rows.q_stride + (head * group + first) * layout.key_dim;
+          args.out = out + block.row * out_stride + (head * group + first) * layout.value_dim;
+          device.table().attention(args);
         }
-      }
-    }
-  });
+      });
 }
 
 }  // namespace weir
