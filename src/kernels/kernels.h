@@ -94,6 +94,24 @@ struct AttentionArgs {
   float* out = nullptr;  // (t, g) at out + t * out_stride + g * value_dim
   int64_t out_stride = 0;
   std::byte* scratch = nullptr;  // kAttentionScratch bytes, 64-byte aligned, one per thread
+
+  // Where `states` is not null, attention() walks segments [first_segment, last_segment) alone and
+  // leaves what each makes of each query that sees it at state(); merge_attention() makes `out` of
+  // all that a query sees. Segment `states_from` lies first.
+  float* states = nullptr;
+  int64_t states_from = 0, first_segment = 0, last_segment = 0;
+
+  /// Floats of a state: sum of weights, the score they are held against, padding up to 16; then the
+  /// weighted sum of values, padded to a multiple of 16.
+  int64_t state_floats() const { return 16 + (value_dim + 15) / 16 * 16; }
+  /// The state of a segment for query t * group + g.
+  float* state(int64_t query, int64_t segment) const {
+    return states + ((segment - states_from) * tokens * group + query) * state_floats();
+  }
+  /// The first position that a query at `position` sees.
+  int64_t first_seen(int64_t position) const {
+    return window > 0 && position >= window ? position - window + 1 : 0;
+  }
 };
 inline constexpr size_t kAttentionScratch = size_t{1} << 20;
 inline constexpr int64_t kMaxHeadDim = 1024;
@@ -116,6 +134,7 @@ struct KernelTable {
   void (*hadamard)(float* x, int64_t n);
 
   void (*attention)(const AttentionArgs&);
+  void (*merge_attention)(const AttentionArgs&);
 
   /// out = x / sqrt(mean(x^2) + eps) * weight; weight may be null (ones). In place allowed.
   void (*rms_norm)(const float* x, const float* weight, int64_t n, float eps, float* out);

@@ -132,7 +132,8 @@ SelfTestResult check_attention_of(const KernelTable& table, DType type) {
   const auto count = static_cast<int64_t>(positions.size());
   const auto q = random_floats(rng, count * group * dim);
   Buffer scratch(kernels::kAttentionScratch);
-  const auto attend = [&](const KernelTable& t, int64_t window) {
+  // In one walk, or in one for each of the two segments.
+  const auto attend = [&](const KernelTable& t, int64_t window, bool cut) {
     std::vector<float> out(static_cast<size_t>(count * group * dim));
     kernels::AttentionArgs a;
     a.pages = pointers.data();
@@ -148,13 +149,25 @@ SelfTestResult check_attention_of(const KernelTable& table, DType type) {
     a.scale = 0.125f;
     a.out = out.data();
     a.scratch = scratch.data();
-    t.attention(a);
+    if (!cut) {
+      t.attention(a);
+      return out;
+    }
+    std::vector<float> states(static_cast<size_t>(2 * count * group * a.state_floats()));
+    a.states = states.data();
+    for (a.last_segment = 2; a.last_segment > 0; --a.last_segment) {
+      a.first_segment = a.last_segment - 1;
+      t.attention(a);
+    }
+    t.merge_attention(a);
     return out;
   };
   for (const int64_t window : {0, 33})
-    if (!same_bits(attend(kernels::ref_table(), window), attend(table, window)))
-      return {"", false,
-              fmt::format("attention over {} with window {} differs", info(type).name, window)};
+    for (const bool cut : {false, true})
+      if (!same_bits(attend(kernels::ref_table(), window, false), attend(table, window, cut)))
+        return {"", false,
+                fmt::format("attention over {} with window {}{} differs", info(type).name, window,
+                            cut ? ", in parts," : "")};
   return {"", true, "attention"};
 }
 

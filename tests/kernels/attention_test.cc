@@ -136,8 +136,9 @@ class Pages {
   std::vector<const std::byte*> pointers_;
 };
 
+/// In one walk, or, where `segments` > 0, in walks over so many segments, the last one first.
 std::vector<float> attend(const KernelTable& table, const Case& c, const Pages& pages,
-                          const std::vector<float>& q) {
+                          const std::vector<float>& q, int64_t segments = 0) {
   const auto tokens = static_cast<int64_t>(c.positions.size());
   Buffer scratch(kernels::kAttentionScratch);
   std::vector<float> out(static_cast<size_t>(tokens * (c.group * c.value_dim + 5)), -77.0f);
@@ -154,7 +155,21 @@ std::vector<float> attend(const KernelTable& table, const Case& c, const Pages& 
   args.out = out.data();
   args.out_stride = c.group * c.value_dim + 5;
   args.scratch = scratch.data();
-  table.attention(args);
+  if (segments == 0) {
+    table.attention(args);
+    return out;
+  }
+  const int64_t end = c.positions.back() / 256 + 1;
+  args.states_from = args.first_seen(c.positions.front()) / 256;
+  std::vector<float> states(
+      static_cast<size_t>((end - args.states_from) * tokens * c.group * args.state_floats()), NAN);
+  args.states = states.data();
+  for (args.last_segment = end; args.last_segment > args.states_from;
+       args.last_segment -= segments) {
+    args.first_segment = std::max(args.states_from, args.last_segment - segments);
+    table.attention(args);
+  }
+  table.merge_attention(args);
   return out;
 }
 
@@ -173,8 +188,9 @@ std::vector<Case> cases() {
     all.push_back({type, 64, 64, 5, 33, 0.0f, chunk});
     all.push_back({type, 16, 16, 1, 1, 0.0f, {0, 5, 300}});
     all.push_back({type, 256, 256, 2, 256, 30.0f, {260, 600}});
-    all.push_back({type, 32, 48, 11, 100, 0.0f, chunk});   // more queries than walk together
-    all.push_back({type, 1024, 1024, 4, 0, 0.0f, start});  // fewer fit the scratch
+    all.push_back({type, 32, 48, 11, 100, 0.0f, chunk});      // more queries than walk together
+    all.push_back({type, 1024, 1024, 4, 0, 0.0f, start});     // fewer fit the scratch
+    all.push_back({type, 24, 24, 2, 0, 0.0f, {5000, 5300}});  // more than sixteen segments
   }
   for (const DType type : {DType::q8_0, DType::q4_0}) {
     all.push_back({type, 64, 64, 8, 0, 0.0f, {0}});
@@ -258,6 +274,23 @@ std::vector<double> plain_softmax(const Case& c, const Pages& pages, const float
   }
   for (double& x : out) x /= sum;
   return out;
+}
+
+TEST(Attention, WalksOverSomeSegmentsMergeToTheSame) {
+  std::mt19937 rng(10);
+  for (const Case& c : cases())
+    for (const float loud : {1.0f, 40.0f}) {
+      const Pages pages(rng, c.type, c.head_dim, c.value_dim, c.positions.back() + 1);
+      const auto q = queries(rng, c, loud, 3);
+      const auto expected = attend(kernels::ref_table(), c, pages, q);
+      for (const int64_t segments : {1, 2}) {
+        ASSERT_TRUE(test::all_same(expected, attend(kernels::ref_table(), c, pages, q, segments)));
+        for (const KernelTable* table : test::fast_tables())
+          ASSERT_TRUE(test::all_same(expected, attend(*table, c, pages, q, segments)))
+              << fmt::format("{} {} d {} group {} window {} last {}", table->isa, info(c.type).name,
+                             c.head_dim, c.group, c.window, c.positions.back());
+      }
+    }
 }
 
 TEST(Attention, RefEqualsAPlainSoftmax) {

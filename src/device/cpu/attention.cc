@@ -1,8 +1,10 @@
 // Work on attention rows. Preparing is split by token, attending by (sequence, KV head, block of
-// tokens), and by groups of heads too where that gives fewer pieces than threads.
+// tokens). Where that gives few tasks, long contexts are cut into parts whose results are merged
+// (Flash-Decoding, Dao et al. 2023), short ones leave groups of heads to cut.
 #include "device/cpu/attention.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -11,11 +13,16 @@
 namespace weir {
 namespace {
 
+using kernels::kAttentionSegment;
 using kernels::KernelTable;
 using kernels::kPageTokens;
 
 // A whole number of tiles of twelve queries, however many heads share a KV head.
 constexpr int64_t kTokenBlock = 24;
+// Tasks a thread should have at least. More even out that one thread is faster than another, but
+// states of many queries do not stay in the caches.
+constexpr int64_t kTasksOfToken = 8, kTasksOfTokens = 2;
+constexpr int64_t kSegmentsOfPart = 2;  // or more: a part costs a start and a merge
 
 void norm_heads(const KernelTable& table, float* x, int64_t heads, int64_t dim, const float* weight,
                 bool full_width, float epsilon) {
@@ -88,6 +95,100 @@ Place place_of(std::span<const SequenceRun> runs, int64_t t) {
   return {run.kv, run.start + t - run.first_row};
 }
 
+/// How the work of attend() is cut: a task is a KV head for a block of tokens, and, where these are
+/// few, one of `parts` of the segments that they see or one of `pieces` of the heads in a group.
+struct Cut {
+  int64_t blocks, pieces, parts;
+  int64_t task_floats;  // of the states of a task, whose group is whole
+};
+
+/// One call of attend().
+struct Attend {
+  CpuDevice& device;
+  const AttentionRows& rows;
+  std::span<const SequenceRun> runs;
+  const int32_t* positions;
+  const AttentionShape& shape;
+  float* out;
+  int64_t out_stride;
+  const KvLayout& layout = *runs[0].kv.layout;
+  int64_t group = rows.heads / layout.kv_heads;
+
+  Cut cut() const {
+    Cut cut{};
+    int64_t segments = 0, tokens = 0;
+    for (const SequenceRun& run : runs) {
+      WEIR_CHECK(*run.kv.layout == layout, "sequences of one batch share a page layout");
+      cut.blocks += div_up(run.rows, kTokenBlock);
+      tokens = std::max(tokens, std::min(run.rows, kTokenBlock));
+      segments = std::max(segments, segments_of(run.first_row, run.rows));
+    }
+    const int64_t tasks = cut.blocks * layout.kv_heads, threads = device.threads();
+    cut.task_floats = segments * tokens * group * common().state_floats();
+    const bool fits = tasks * cut.task_floats <= std::ssize(device.attention_states());
+    const int64_t wanted = (tokens == 1 ? kTasksOfToken : kTasksOfTokens) * threads;
+    cut.parts = 1;
+    if (threads > 1 && fits)
+      cut.parts =
+          std::clamp<int64_t>(wanted / tasks, 1, std::max<int64_t>(1, segments / kSegmentsOfPart));
+    // Pieces of a group read the same keys again, so only where threads would stand idle.
+    cut.pieces = std::clamp<int64_t>(threads / (tasks * cut.parts), 1, group);
+    return cut;
+  }
+
+  /// In multiply-adds.
+  int64_t work() const {
+    int64_t pairs = 0;
+    for (const SequenceRun& run : runs) pairs += run.rows * (run.start + run.rows);
+    return pairs * rows.heads * (layout.key_dim + layout.value_dim);
+  }
+
+  /// Task number `task` of all but the parts: all segments that its queries see. Later blocks see
+  /// more positions and come first, so that what is claimed last is short.
+  kernels::AttentionArgs args(const Cut& cut, int64_t task, int thread) const {
+    const TokenBlock block = block_at(runs, cut.blocks - 1 - task % cut.blocks);
+    const int64_t head = task / cut.blocks / cut.pieces, piece = task / cut.blocks % cut.pieces;
+    const int64_t first = group * piece / cut.pieces, last = group * (piece + 1) / cut.pieces;
+    kernels::AttentionArgs args = common();
+    args.pages = block.kv.pages.data();
+    args.tokens = block.tokens;
+    args.positions = positions + block.row;
+    args.k_offset = layout.k_offset(shape.layer, head);
+    args.v_offset = layout.v_offset(shape.layer, head);
+    args.group = last - first;
+    args.q = rows.q + block.row * rows.q_stride + (head * group + first) * layout.key_dim;
+    args.out = out + block.row * out_stride + (head * group + first) * layout.value_dim;
+    args.scratch = device.scratch(thread);
+    if (cut.parts == 1) return args;
+    const int64_t whole = task % cut.blocks * layout.kv_heads + head;
+    args.states = device.attention_states().data() + whole * cut.task_floats +
+                  first * (cut.task_floats / group);
+    args.states_from = args.first_segment = args.first_seen(args.positions[0]) / kAttentionSegment;
+    args.last_segment = args.first_segment + segments_of(block.row, block.tokens);
+    return args;
+  }
+
+ private:
+  /// What is the same for all tasks.
+  kernels::AttentionArgs common() const {
+    kernels::AttentionArgs args;
+    args.kv_type = layout.type;
+    args.head_dim = layout.key_dim;
+    args.value_dim = layout.value_dim;
+    args.q_stride = rows.q_stride;
+    args.window = shape.window;
+    args.scale = shape.scale;
+    args.softcap = shape.softcap;
+    args.out_stride = out_stride;
+    return args;
+  }
+  /// How many segments rows [row, row + count) of one run see.
+  int64_t segments_of(int64_t row, int64_t count) const {
+    const int64_t first = common().first_seen(positions[row]), last = positions[row + count - 1];
+    return last / kAttentionSegment - first / kAttentionSegment + 1;
+  }
+};
+
 }  // namespace
 
 void prepare_attention(CpuDevice& device, const AttentionRows& rows,
@@ -125,47 +226,25 @@ void attend(CpuDevice& device, const AttentionRows& rows, std::span<const Sequen
             const int32_t* positions, const AttentionShape& shape, float* out, int64_t out_stride) {
   check(rows, runs, shape.layer);
   if (rows.tokens == 0) return;
-  const KvLayout& layout = *runs[0].kv.layout;
-  const int64_t group = rows.heads / layout.kv_heads;
-  int64_t blocks = 0, work = 0;
-  for (const SequenceRun& run : runs) {
-    WEIR_CHECK(*run.kv.layout == layout, "sequences of one batch share a page layout");
-    blocks += div_up(run.rows, kTokenBlock);
-    work += run.rows * (run.start + run.rows) * rows.heads * (layout.key_dim + layout.value_dim);
-  }
-  // Pieces of a group read the same keys twice, so only where threads would stand idle.
-  const int64_t pieces =
-      std::clamp<int64_t>(device.threads() / (blocks * layout.kv_heads), 1, group);
-  // One claim, one task: a task is long, and tasks are not equal. Later blocks see more positions
-  // and come first, so that the last ones to be claimed are short.
-  const int64_t tasks = layout.kv_heads * pieces * blocks;
-  device.split(
-      tasks, {.units = 1, .quarters = 0}, work, [&](int thread, int64_t next, int64_t end) {
-        kernels::AttentionArgs args;
-        args.kv_type = layout.type;
-        args.head_dim = layout.key_dim;
-        args.value_dim = layout.value_dim;
-        args.q_stride = rows.q_stride;
-        args.window = shape.window;
-        args.scale = shape.scale;
-        args.softcap = shape.softcap;
-        args.out_stride = out_stride;
-        args.scratch = device.scratch(thread);
-        for (; next < end; ++next) {
-          const TokenBlock block = block_at(runs, blocks - 1 - next % blocks);
-          const int64_t head = next / blocks / pieces, piece = next / blocks % pieces;
-          const int64_t first = group * piece / pieces, last = group * (piece + 1) / pieces;
-          args.pages = block.kv.pages.data();
-          args.tokens = block.tokens;
-          args.positions = positions + block.row;
-          args.k_offset = layout.k_offset(shape.layer, head);
-          args.v_offset = layout.v_offset(shape.layer, head);
-          args.group = last - first;
-          args.q = rows.q + block.row * rows.q_stride + (head * group + first) * layout.key_dim;
-          args.out = out + block.row * out_stride + (head * group + first) * layout.value_dim;
-          device.table().attention(args);
-        }
-      });
+  const Attend all{device, rows, runs, positions, shape, out, out_stride};
+  const Cut cut = all.cut();
+  // One claim, one task: a task is long, and tasks are not equal.
+  const Grain one{.units = 1, .quarters = 0};
+  const int64_t tasks = cut.blocks * all.layout.kv_heads * cut.pieces;
+  device.split(tasks * cut.parts, one, all.work(), [&](int thread, int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      kernels::AttentionArgs args = all.args(cut, task / cut.parts, thread);
+      const int64_t part = task % cut.parts, segments = args.last_segment - args.first_segment;
+      args.last_segment = args.first_segment + segments * (part + 1) / cut.parts;
+      args.first_segment += segments * part / cut.parts;
+      device.table().attention(args);
+    }
+  });
+  if (cut.parts == 1) return;
+  device.split(tasks, one, tasks * cut.task_floats, [&](int thread, int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task)
+      device.table().merge_attention(all.args(cut, task, thread));
+  });
 }
 
 }  // namespace weir

@@ -10,6 +10,7 @@ CpuDevice::CpuDevice(int threads, const kernels::KernelTable* table)
                          : threads),
       split_(pool_.size()),
       table_(table != nullptr ? *table : kernels::active_table()),
-      scratch_(static_cast<size_t>(pool_.size()) * kScratchBytes) {}
+      scratch_(static_cast<size_t>(pool_.size()) * kScratchBytes),
+      states_(kStateBytes) {}
 
 }  // namespace weir

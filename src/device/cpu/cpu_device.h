@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 #include "base/thread_pool.h"
 #include "base/work_split.h"
@@ -30,6 +31,11 @@ class CpuDevice {
   /// 64-byte aligned memory of a thread, enough for every kernel.
   std::byte* scratch(int thread) {
     return scratch_.data() + static_cast<size_t>(thread) * kScratchBytes;
+  }
+
+  /// Room for the states of kernels::AttentionArgs, of all tasks of one call together.
+  std::span<float> attention_states() {
+    return {reinterpret_cast<float*>(states_.data()), states_.size() / sizeof(float)};
   }
 
   /// Calls f(thread, threads) on every thread; work too small to split runs on the caller alone as
@@ -77,12 +83,16 @@ class CpuDevice {
   static constexpr size_t kScratchBytes =
       std::max(kernels::kMatmulScratch, kernels::kAttentionScratch);
 
+  // Touched as far as a context needs: one token of 32 heads, 64 wide, behind 131 072 others, 5 MB.
+  // What does not fit is not cut into parts.
+  static constexpr size_t kStateBytes = size_t{16} << 20;
+
   ThreadPool pool_;
   WorkSplit split_;
   const kernels::KernelTable& table_;
   OpProfile* profile_ = nullptr;
   Op op_ = Op::matmul;
-  Buffer scratch_;
+  Buffer scratch_, states_;
 };
 
 }  // namespace weir

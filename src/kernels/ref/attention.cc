@@ -47,29 +47,20 @@ void add_page(const AttentionArgs& a, const float* q, const std::byte* page, int
   }
 }
 
-void one_query(const AttentionArgs& a, const float* q, int64_t position, float* out) {
-  const int64_t begin = a.window > 0 ? std::max<int64_t>(0, position - a.window + 1) : 0;
-  const int64_t end = position + 1;
-  AttentionState total;
-  for (int64_t start = begin / kAttentionSegment * kAttentionSegment; start < end;
-       start += kAttentionSegment) {
-    AttentionState segment;
-    float lanes[16] = {};
-    for (int64_t page = start; page < std::min(end, start + kAttentionSegment);
-         page += kPageTokens) {
-      const int64_t first = std::max(begin, page), last = std::min(end, page + kPageTokens);
-      if (first >= last) continue;
-      add_page(a, q, a.pages[page / kPageTokens], static_cast<int>(first - page),
-               static_cast<int>(last - page), segment, lanes);
-    }
-    segment.l = reduce16(lanes);
-    merge(segment, a.value_dim, total);
+/// What a query makes of the positions [begin, end) of one segment.
+AttentionState real_segment(const AttentionArgs& a, const float* q, int64_t begin, int64_t end) {
+  AttentionState state;
+  float lanes[16] = {};
+  for (int64_t page = begin / kPageTokens * kPageTokens; page < end; page += kPageTokens) {
+    const int64_t first = std::max(begin, page), last = std::min(end, page + kPageTokens);
+    add_page(a, q, a.pages[page / kPageTokens], static_cast<int>(first - page),
+             static_cast<int>(last - page), state, lanes);
   }
-  for (int64_t i = 0; i < a.value_dim; ++i) out[i] = total.o[i] / total.l;
+  state.l = reduce16(lanes);
+  return state;
 }
 
-}  // namespace
-
+/// Adds a later segment to the total.
 void merge(const AttentionState& segment, int64_t value_dim, AttentionState& total) {
   const float m = max_of(segment.m, total.m);
   const float keep = exp(total.m - m), add = exp(segment.m - m);
@@ -79,12 +70,69 @@ void merge(const AttentionState& segment, int64_t value_dim, AttentionState& tot
   total.m = m;
 }
 
+void put(const AttentionState& state, int64_t value_dim, float* to) {
+  to[0] = state.l;
+  to[1] = state.m;
+  std::copy_n(state.o, value_dim, to + 16);
+}
+
+AttentionState get(const float* from, int64_t value_dim) {
+  AttentionState state{.m = from[1], .l = from[0]};
+  std::copy_n(from + 16, value_dim, state.o);
+  return state;
+}
+
+/// Calls f(query, segment, first position seen, the one behind the last) for all that queries see,
+/// segments in ascending order, and done(query) behind the last one of each.
+template <typename F, typename Done>
+void for_each_segment(const AttentionArgs& a, F f, Done done) {
+  for (int64_t query = 0; query < a.tokens * a.group; ++query) {
+    const int64_t position = a.positions[query / a.group], begin = a.first_seen(position);
+    for (int64_t n = begin / kAttentionSegment; n * kAttentionSegment <= position; ++n)
+      f(query, n, std::max(begin, n * kAttentionSegment),
+        std::min(position + 1, (n + 1) * kAttentionSegment));
+    done(query);
+  }
+}
+
+/// Merges what segment_of(query, segment, begin, end) returns and divides.
+template <typename F>
+void merge_all(const AttentionArgs& a, F segment_of) {
+  AttentionState total;
+  for_each_segment(
+      a,
+      [&](int64_t query, int64_t n, int64_t begin, int64_t end) {
+        merge(segment_of(query, n, begin, end), a.value_dim, total);
+      },
+      [&](int64_t query) {
+        float* const out = a.out + query / a.group * a.out_stride + query % a.group * a.value_dim;
+        for (int64_t i = 0; i < a.value_dim; ++i) out[i] = total.o[i] / total.l;
+        total = {};
+      });
+}
+
+}  // namespace
+
 void attention(const AttentionArgs& a) {
-  const auto query = is_quantised_kv(a.kv_type) ? quantised_query : one_query;
-  for (int64_t t = 0; t < a.tokens; ++t)
-    for (int64_t g = 0; g < a.group; ++g)
-      query(a, a.q + t * a.q_stride + g * a.head_dim, a.positions[t],
-            a.out + t * a.out_stride + g * a.value_dim);
+  const auto segment = is_quantised_kv(a.kv_type) ? quantised_segment : real_segment;
+  const auto segment_of = [&](int64_t query, int64_t, int64_t begin, int64_t end) {
+    return segment(a, a.q + query / a.group * a.q_stride + query % a.group * a.head_dim, begin,
+                   end);
+  };
+  if (a.states == nullptr) return merge_all(a, segment_of);
+  for_each_segment(
+      a,
+      [&](int64_t query, int64_t n, int64_t begin, int64_t end) {
+        if (n >= a.first_segment && n < a.last_segment)
+          put(segment_of(query, n, begin, end), a.value_dim, a.state(query, n));
+      },
+      [](int64_t) {});
+}
+
+void merge_attention(const AttentionArgs& a) {
+  merge_all(a, [&](int64_t query, int64_t n, int64_t, int64_t) {
+    return get(a.state(query, n), a.value_dim);
+  });
 }
 
 }  // namespace weir::kernels::ref

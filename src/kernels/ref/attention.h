@@ -17,10 +17,8 @@ struct AttentionState {
   float o[kMaxHeadDim] = {};
 };
 
-/// Adds a later segment to the total.
-void merge(const AttentionState& segment, int64_t value_dim, AttentionState& total);
-
-/// One query over Q8_0 or Q4_0 pages.
-void quantised_query(const AttentionArgs& a, const float* q, int64_t position, float* out);
+/// What a query makes of the positions [begin, end) of one segment, over Q8_0 or Q4_0 pages.
+AttentionState quantised_segment(const AttentionArgs& a, const float* q, int64_t begin,
+                                 int64_t end);
 
 }  // namespace weir::kernels::ref

@@ -110,30 +110,22 @@ void segment_of(const AttentionArgs& a, PageWeights* pages, float* correction,
 
 }  // namespace
 
-void quantised_query(const AttentionArgs& a, const float* q, int64_t position, float* out) {
+AttentionState quantised_segment(const AttentionArgs& a, const float* q, int64_t begin,
+                                 int64_t end) {
   Query query;
   quantize32(q, a.head_dim, query.q, query.d, query.sums);
-  const int64_t begin = a.window > 0 ? std::max<int64_t>(0, position - a.window + 1) : 0;
-  const int64_t end = position + 1;
-  AttentionState total;
-  for (int64_t start = begin / kAttentionSegment * kAttentionSegment; start < end;
-       start += kAttentionSegment) {
-    PageWeights pages[kPages];
-    float correction[kPages] = {};
-    for (int p = 0; p < kPages; ++p) {
-      const int64_t page = start + p * kPageTokens;
-      const int64_t first = std::max(begin, page), last = std::min(end, page + kPageTokens);
-      if (first >= last) continue;
-      pages[p].page = a.pages[page / kPageTokens];
-      pages[p].first = static_cast<int>(first - page);
-      pages[p].last = static_cast<int>(last - page);
-      weigh(a, query, pages[p]);
-    }
-    AttentionState segment;
-    segment_of(a, pages, correction, segment);
-    merge(segment, a.value_dim, total);
+  PageWeights pages[kPages];
+  float correction[kPages] = {};
+  for (int64_t page = begin / kPageTokens * kPageTokens; page < end; page += kPageTokens) {
+    PageWeights& w = pages[page / kPageTokens % kPages];
+    w.page = a.pages[page / kPageTokens];
+    w.first = static_cast<int>(std::max(begin, page) - page);
+    w.last = static_cast<int>(std::min(end, page + kPageTokens) - page);
+    weigh(a, query, w);
   }
-  for (int64_t i = 0; i < a.value_dim; ++i) out[i] = total.o[i] / total.l;
+  AttentionState segment;
+  segment_of(a, pages, correction, segment);
+  return segment;
 }
 
 }  // namespace weir::kernels::ref

@@ -18,6 +18,7 @@ void quantize256(const float* x, int64_t k, int8_t* q, float* d, int16_t* s, Pea
 void quantize4(const float* x, int64_t k, int8_t* q, float* d);
 void hadamard(float* x, int64_t n);
 void attention(const AttentionArgs& a);
+void merge_attention(const AttentionArgs& a);
 void rms_norm(const float* x, const float* weight, int64_t n, float eps, float* out);
 void layer_norm(const float* x, const float* weight, const float* bias, int64_t n, float eps,
                 float* out);

@@ -30,6 +30,7 @@ const KernelTable& ref_table() {
     t.quantize4 = ref::quantize4;
     t.hadamard = ref::hadamard;
     t.attention = ref::attention;
+    t.merge_attention = ref::merge_attention;
     t.rms_norm = ref::rms_norm;
     t.layer_norm = ref::layer_norm;
     t.rope_adjacent = ref::rope_adjacent;

@@ -145,10 +145,10 @@ struct Pages {
 };
 
 struct AttentionCase {
-  int64_t heads = 6, kv_heads = 2, key_dim = 8, value_dim = 12, tokens = 41;
+  int64_t heads = 6, kv_heads = 2, key_dim = 8, value_dim = 12, tokens;
   std::vector<float> q, k, v;
   std::vector<int32_t> positions;
-  AttentionCase() {
+  explicit AttentionCase(int64_t count = 41) : tokens(count) {
     const Matrix source(tokens, heads * key_dim + kv_heads * (key_dim + value_dim), 9);
     const auto n = static_cast<size_t>(tokens);
     q.assign(source.values.begin(), source.values.begin() + 48 * static_cast<long>(n));
@@ -158,7 +158,34 @@ struct AttentionCase {
   }
   std::vector<float> run(int threads, float page_fill, int64_t window) {
     CpuDevice device(threads);
-    const Pages pages({DType::f32, 2, kv_heads, key_dim, value_dim}, 3, page_fill);
+    const Pages pages = prepared(device, page_fill);
+    const SequenceRun sequence{pages.view(), 0, tokens, 0};
+    std::vector<float> out(static_cast<size_t>(tokens * heads * value_dim), kNaN);
+    attend(device, rows(), {&sequence, 1}, positions.data(),
+           {.layer = 1, .window = window, .scale = 0.3f}, out.data(), heads * value_dim);
+    return out;
+  }
+  /// The last `count` positions alone, and in the same batch those that end at `other`, of a second
+  /// sequence with the same keys and values.
+  std::vector<float> run_last(int threads, int64_t count, int64_t other, int64_t window) {
+    CpuDevice device(threads);
+    const Pages pages = prepared(device, kNaN);
+    AttentionRows some = rows();
+    some.q += (tokens - 2 * count) * some.q_stride;
+    some.tokens = 2 * count;
+    std::vector<int32_t> at;
+    for (const int64_t end : {other, tokens})
+      for (int64_t i = end - count; i < end; ++i) at.push_back(static_cast<int32_t>(i));
+    const SequenceRun runs[] = {{pages.view(), 0, count, other - count},
+                                {pages.view(), count, count, tokens - count}};
+    std::vector<float> out(static_cast<size_t>(2 * count * heads * value_dim), kNaN);
+    attend(device, some, runs, at.data(), {.layer = 1, .window = window, .scale = 0.3f}, out.data(),
+           heads * value_dim);
+    return out;
+  }
+
+ private:
+  AttentionRows rows() {
     AttentionRows rows;
     rows.q = q.data();
     rows.k = k.data();
@@ -168,12 +195,13 @@ struct AttentionCase {
     rows.v_stride = kv_heads * value_dim;
     rows.tokens = tokens;
     rows.heads = heads;
+    return rows;
+  }
+  Pages prepared(CpuDevice& device, float page_fill) {
+    Pages pages({DType::f32, 2, kv_heads, key_dim, value_dim}, (tokens + 15) / 16, page_fill);
     const SequenceRun sequence{pages.view(), 0, tokens, 0};
-    prepare_attention(device, rows, {&sequence, 1}, 1);
-    std::vector<float> out(static_cast<size_t>(tokens * heads * value_dim), kNaN);
-    attend(device, rows, {&sequence, 1}, positions.data(),
-           {.layer = 1, .window = window, .scale = 0.3f}, out.data(), heads * value_dim);
-    return out;
+    prepare_attention(device, rows(), {&sequence, 1}, 1);
+    return pages;
   }
 };
 
@@ -213,6 +241,18 @@ TEST(Attention, ThreadsAndStalePagesChangeNothing) {
   // What an earlier sequence left behind the last position must not be read.
   EXPECT_EQ(c.run(1, kNaN, 0), expected);
   EXPECT_EQ(c.run(1, std::numeric_limits<float>::infinity(), 7), c.run(1, 0.0f, 7));
+}
+
+/// Long contexts are cut into parts where there are fewer heads than threads want.
+TEST(Attention, ThreadsChangeNothingBehindLongContexts) {
+  AttentionCase c(5000);
+  for (const int64_t count : {1, 3})
+    for (const int64_t window : {0, 900}) {
+      const auto expected = c.run_last(1, count, 1800, window);
+      for (const int threads : {2, 5, 16})
+        EXPECT_EQ(c.run_last(threads, count, 1800, window), expected)
+            << count << " tokens, window " << window << ", threads " << threads;
+    }
 }
 
 TEST(Attention, RefusesPositionsOutsideThePages) {
