@@ -102,8 +102,8 @@ struct Cut {
   int64_t task_floats;  // of the states of a task, whose group is whole
 };
 
-/// One call of attend().
-struct Attend {
+/// The tasks of one call of attend().
+struct AttentionTasks {
   CpuDevice& device;
   const AttentionRows& rows;
   std::span<const SequenceRun> runs;
@@ -226,7 +226,7 @@ void attend(CpuDevice& device, const AttentionRows& rows, std::span<const Sequen
             const int32_t* positions, const AttentionShape& shape, float* out, int64_t out_stride) {
   check(rows, runs, shape.layer);
   if (rows.tokens == 0) return;
-  const Attend all{device, rows, runs, positions, shape, out, out_stride};
+  const AttentionTasks all{device, rows, runs, positions, shape, out, out_stride};
   const Cut cut = all.cut();
   // One claim, one task: a task is long, and tasks are not equal.
   const Grain one{.units = 1, .quarters = 0};
