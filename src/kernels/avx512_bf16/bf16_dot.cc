@@ -162,31 +162,27 @@ inline void row_block(const MatmulArgs& a, const Segment& s, int64_t r0, int64_t
     }
 }
 
-/// One token: whole rows, as memory has them. False where its activations do not fit.
+/// One token: row after row, as memory has them. False where its activations do not fit.
 template <DType type>
 bool matmul_token(const MatmulArgs& a, Work& work) {
   if (a.tokens != 1 || a.k > kTokenBlock * kSegment) return false;
   for (int64_t k = 0; k < a.k; k += kSegment)
     round_activations(a, 0, segment_of(a, k), work.x[k / kSegment]);
   NoneAhead none;
-  for (int64_t r = 0; r < a.rows; r += kStreamedRows) {
-    const auto first = static_cast<size_t>(r) * a.row_bytes;
-    AheadInMemory asked = {asked_rows<kStreamedRows>(a, a.w + first)};
+  for (int64_t r = 0; r < a.rows; ++r) {
+    AheadInMemory asked = {asked_rows<1>(a, a.w + static_cast<size_t>(r) * a.row_bytes)};
+    const auto mask = rows_from<1>(a, r);
     for (int64_t k = 0; k < a.k; k += kSegment) {
       const Segment s = segment_of(a, k);
-      const uint16_t* w[kStreamedRows];
-      for (int i = 0; i < kStreamedRows; ++i) {
-        w[i] = row_at(a, r + i, s);
-        if (type == DType::bf16) continue;
-        store_rounded(w[i], s, asked, work.w[i]);
-        w[i] = work.w[i];
-      }
+      const uint16_t* w[] = {row_at(a, r, s)};
       const uint16_t* const x = work.x[k / kSegment];
-      const auto mask = rows_from<kStreamedRows>(a, r);
-      if (type == DType::bf16)
-        tile<1, kStreamedRows>(w, x, s, asked, mask, a.out + r, a.out_stride);
-      else
-        tile<1, kStreamedRows>(w, x, s, none, mask, a.out + r, a.out_stride);
+      if (type == DType::bf16) {
+        tile<1, 1>(w, x, s, asked, mask, a.out + r, a.out_stride);
+      } else {
+        store_rounded(w[0], s, asked, work.w[0]);
+        w[0] = work.w[0];
+        tile<1, 1>(w, x, s, none, mask, a.out + r, a.out_stride);
+      }
     }
   }
   return true;
